@@ -1,0 +1,54 @@
+//! Why an attempt did not succeed, and what follows from it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a job reports when it cannot give a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong, for people.
+    pub message: String,
+    /// What follows from it.
+    pub kind: FailureKind,
+    /// Where it went wrong, line by line; empty when nobody knows.
+    pub stack: Vec<String>,
+}
+
+/// What follows from a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureKind {
+    /// Another attempt may succeed.
+    Retryable,
+    /// No attempt can succeed: the job fails now, whatever attempts it has left.
+    Unrecoverable,
+}
+
+impl Failure {
+    /// A failure that another attempt may mend.
+    #[must_use]
+    pub fn retryable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: FailureKind::Retryable, stack: Vec::new() }
+    }
+
+    /// A failure that no attempt can mend.
+    #[must_use]
+    pub fn unrecoverable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: FailureKind::Unrecoverable, stack: Vec::new() }
+    }
+
+    /// The same failure with the place where it happened.
+    #[must_use]
+    pub fn at(mut self, stack: Vec<String>) -> Self {
+        self.stack = stack;
+        self
+    }
+}
+
+/// Any error is a failure that may be retried; its sources become the stack.
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        let stack = causes.map(|cause| format!("caused by: {cause}")).collect();
+        Self { message: error.to_string(), kind: FailureKind::Retryable, stack }
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+pub mod ids;
+pub mod json;
+
+pub mod backoff;
+pub mod keep;
+pub mod options;
+pub mod priority;
+
+pub mod job;
+pub mod state;
+
+pub mod failure;
+pub mod record;
+
+pub mod settings;
+pub mod time;
+
+pub use backoff::{Backoff, BackoffKind};
+pub use failure::{Failure, FailureKind};
+pub use ids::{InvalidId, JobId, QueueName};
+pub use job::{Job, NewJob};
+pub use json::Json;
+pub use keep::{Keep, KeepLimits};
+pub use options::JobOptions;
+pub use priority::Priority;
+pub use record::{JobRecord, Outcome};
+pub use state::{JobState, JobStatus};
