@@ -50,6 +50,8 @@ pub mod vars {
         OPERATOR_HISTORY "OPERATOR_HISTORY" = "on", "on or off: whether a worker leaves the record of each finished job for the dispatchers to store.";
         OPERATOR_HISTORY_MAX_ENTRIES "OPERATOR_HISTORY_MAX_ENTRIES" = "100000", "How many batches of records may wait in Redis per queue while the database is away; beyond it the oldest are dropped, 1000 to 100000000.";
         OPERATOR_HTTP_MAX_BODY_BYTES "OPERATOR_HTTP_MAX_BODY_BYTES" = "65536", "How much of a response body system.http keeps in its result, 0 to 16777216.";
+        OPERATOR_HTTP_CONNECT_TIMEOUT_MS "OPERATOR_HTTP_CONNECT_TIMEOUT_MS" = "5000", "How long system.http waits for a connection, name look-up and TLS included, 1 to 600000.";
+        OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt may take in all, redirects and body included, 1 to 3600000.";
         HEALTH_PORT "HEALTH_PORT" = "9090", "The port of a worker's health and metrics server; 0 picks a free one.";
         PORT "PORT" = "8080", "The port of the dispatcher; 0 picks a free one.";
         OPERATOR_BIND "OPERATOR_BIND" = "[::]", "The address both servers listen on; [::] takes IPv4 too.";
