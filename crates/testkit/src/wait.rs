@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// Short enough that a test does not feel it, long enough that a waiting test leaves the processor to what it waits for.
-const INTERVAL: Duration = Duration::from_millis(10);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Far beyond what a healthy run needs on the slowest machine: reaching it means that it will never happen.
 pub const LIMIT: Duration = Duration::from_secs(60);
