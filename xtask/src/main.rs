@@ -1,2 +1,50 @@
-//! x
-fn main() {}
+//! Development commands: `cargo xtask dev | test | ci | tidy`.
+//!
+//! One match, a module per command. What two commands need (finding and installing programs, running steps) has a
+//! module of its own; what the product does is left to the crates.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a development command talks to the person who typed it"
+)]
+
+mod ci;
+mod test;
+mod tidy;
+
+mod failure;
+mod program;
+mod provide;
+mod step;
+mod tally;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Development commands of Operator")]
+enum Command {
+    /// Provides what the tests need and runs all of them.
+    Test(test::Options),
+    /// Everything CI checks: format, lints, documentation, tidy, tests.
+    Ci,
+    /// Checks what a compiler cannot: crate boundaries, headers, scripts, settings, links.
+    Tidy(tidy::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Test(options) => test::run(&options),
+        Command::Ci => ci::run(),
+        Command::Tidy(options) => tidy::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
