@@ -1,1 +1,16 @@
 #![doc = include_str!("../README.md")]
+
+pub mod context;
+pub mod executor;
+pub mod registry;
+pub mod rehearsal;
+
+pub mod system;
+
+mod excerpt;
+
+pub use context::{Context, JobHost};
+pub use executor::Executor;
+pub use registry::Registry;
+pub use rehearsal::Rehearsal;
+pub use system::SystemSettings;
