@@ -104,7 +104,7 @@ impl RedisServer {
         self.url_on(self.port())
     }
 
-    /// The same with another port: that of a proxy in front of this server.
+    /// The same with another port: that of a [`crate::fault::Proxy`] in front of this server.
     #[must_use]
     pub fn url_on(&self, port: u16) -> String {
         match &self.settings.password {
