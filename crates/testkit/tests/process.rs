@@ -38,7 +38,7 @@ async fn a_child_is_asked_to_end_and_says_how_it_did() {
 
 #[tokio::test]
 async fn a_killed_child_has_no_exit_code() {
-    let mut process = shell("echo ready; exec cat").start();
+    let mut process = shell("echo ready; exec sleep 600").start();
     process.wait_for_line("ready", |line| line == "ready").await;
     process.kill9().await;
     assert_eq!(process.wait_exit().await, None);

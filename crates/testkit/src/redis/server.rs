@@ -179,12 +179,20 @@ async fn ready(child: &mut Child, client: &RedisClient) -> bool {
         if child.try_wait().expect("the child can be asked").is_some() {
             return false;
         }
-        match client.try_call(&["INFO", "server"]).await {
-            Ok(Reply::Text(info)) if String::from_utf8_lossy(&info).lines().any(|line| line == own) => return true,
-            _ => wait::pause().await,
+        if is_own(client, &own).await && matches!(client.try_call(&["PING"]).await, Ok(Reply::Status(_))) {
+            return true;
         }
+        wait::pause().await;
     }
     false
+}
+
+/// Whether the server on the port is the process that was started. It answers this also while it loads its data.
+async fn is_own(client: &RedisClient, process: &str) -> bool {
+    match client.try_call(&["INFO", "server"]).await {
+        Ok(Reply::Text(info)) => String::from_utf8_lossy(&info).lines().any(|line| line == process),
+        _ => false,
+    }
 }
 
 fn log(folder: &TempDir) -> String {
