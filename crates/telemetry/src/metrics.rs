@@ -1,5 +1,5 @@
 //! The recorder behind `metrics::counter!` and its like, and the text `/metrics` answers. The names are in
-//! [`names`](crate::names).
+//! [`names`].
 
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -122,6 +122,16 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains("operator_job_wait_seconds_count{queue=\"mail\"} 3"), "{text}");
         assert!(text.contains("operator_job_wait_seconds_bucket{queue=\"mail\",le=\"0.25\"} 3"), "{text}");
+    }
+
+    #[test]
+    fn the_counters_of_a_queue_start_at_zero() {
+        let (recorder, metrics) = recorder(&identity());
+        with_local_recorder(&recorder, || names::start_counters("mail"));
+        let text = metrics.render();
+        for name in [names::JOBS_ADDED, names::JOBS_STALLED, names::LEASE_LOST] {
+            assert!(text.contains(&format!("{name}{{queue=\"mail\"}} 0")), "{name}: {text}");
+        }
     }
 
     #[test]

@@ -91,6 +91,15 @@ pub fn describe_all() {
     }
 }
 
+/// Starts every counter that has only the label `queue` at 0 for `queue`, so that its first event is an increase that
+/// an alert sees.
+pub fn start_counters(queue: &str) {
+    let of_queue = |metric: &&Metric| metric.kind == Kind::Counter && metric.labels == ["queue"];
+    for metric in ALL.iter().filter(of_queue) {
+        metrics::counter!(metric.name, "queue" => queue.to_owned()).increment(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

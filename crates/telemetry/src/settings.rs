@@ -106,12 +106,18 @@ fn log_format(reader: &mut Reader<'_>) -> Option<LogFormat> {
 
 fn otlp_endpoint(reader: &mut Reader<'_>) -> Option<String> {
     let text = reader.text(&vars::OTEL_EXPORTER_OTLP_ENDPOINT)?;
-    let uri = text.parse::<Uri>().ok();
-    if uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+    if text.parse().is_ok_and(|uri| is_base_url(&uri)) {
         return Some(text.trim_end_matches('/').to_owned());
     }
-    reader.problem(&vars::OTEL_EXPORTER_OTLP_ENDPOINT, "not a URL such as http://collector:4318");
+    let problem = "not a base URL such as http://collector:4318; credentials belong in OTEL_EXPORTER_OTLP_HEADERS";
+    reader.problem(&vars::OTEL_EXPORTER_OTLP_ENDPOINT, problem);
     None
+}
+
+/// Credentials in the URL are refused because the URL appears in logs, and a query because a path is appended.
+fn is_base_url(uri: &Uri) -> bool {
+    let has_host = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    matches!(uri.scheme_str(), Some("http" | "https")) && has_host && uri.query().is_none()
 }
 
 #[cfg(test)]
@@ -168,10 +174,12 @@ mod tests {
             ("OPERATOR_LOG_FORMAT", "xml"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "redis://collector"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/?key=s3cret"),
         ] {
             let (_, problems) = read(&[(name, value)]);
             assert_eq!(problems.len(), 1, "{name}={value}: {problems:?}");
-            assert!(problems[0].starts_with(name), "{problems:?}");
+            assert!(problems[0].starts_with(name) && !problems[0].contains("s3cret"), "{problems:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Without an endpoint nothing here runs: no thread, no client, no spans. With one, the SDK's batch processor gathers
 //! spans on a thread of its own and hands each batch to [`CollectorClient`], which sends it on the process's runtime.
 
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +90,7 @@ impl CollectorClient {
         let problem = match outcome {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("the collector answered {}", response.status())),
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some(with_causes(error.as_ref())),
         };
         match (problem, self.failing.load(Ordering::Relaxed)) {
             (Some(problem), false) => {
@@ -105,8 +106,14 @@ impl CollectorClient {
     }
 }
 
+/// The HTTP client's own words hide the cause, which is what helps: connection refused, unknown host.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 async fn deliver(http: &reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-    let answer = http.execute(request.try_into()?).await?;
+    let answer = http.execute(request.try_into()?).await.map_err(reqwest::Error::without_url)?;
     let status = answer.status();
     let headers = answer.headers().clone();
     let mut response = Response::new(answer.bytes().await?);

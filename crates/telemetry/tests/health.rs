@@ -1,4 +1,5 @@
 //! The health server as its callers see it: a real socket, real requests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod http;
 
