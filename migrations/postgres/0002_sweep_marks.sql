@@ -1,0 +1,7 @@
+-- How far each finished set of a queue was compared with the records: every job that finished up to this time has one.
+CREATE TABLE sweep_marks (
+    queue        TEXT   COLLATE "C" NOT NULL,
+    terminal_set TEXT   COLLATE "C" NOT NULL,
+    finished_on  BIGINT NOT NULL,
+    PRIMARY KEY (queue, terminal_set)
+);
