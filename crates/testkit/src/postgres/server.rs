@@ -13,12 +13,12 @@ use crate::wait;
 /// The superuser of the server. Connections from this machine need no password.
 const ROLE: &str = "operator";
 
-/// Nothing here survives the test, so nothing is written through to the disk; and many tests share the connections.
-const SETTINGS: [&str; 7] = [
+/// Nothing here must survive the machine, so nothing is written through to the disk; but a commit is written, as a test
+/// that kills the server relies on it. Many tests share the connections.
+const SETTINGS: [&str; 6] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "max_connections=300",
     "shared_buffers=64MB",
