@@ -26,6 +26,18 @@ pub(crate) enum Failure {
     /// The checks of `tidy` found something.
     #[error("{count} to put in order")]
     Untidy { count: usize },
+    /// Someone asked for the end.
+    #[error("stopped before the end")]
+    Interrupted,
+    /// A process of ours ended by itself.
+    #[error("{name} ended by itself ({status})")]
+    Ended { name: String, status: String },
+    /// A process of ours runs but cannot work.
+    #[error("{name} was not ready after {seconds} s")]
+    NotReady { name: String, seconds: u64 },
+    /// Example jobs failed that should not have.
+    #[error("{failed} of the jobs failed")]
+    Jobs { failed: u64 },
     /// A file could not be read or written.
     #[error("failed to use {}: {error}", .path.display())]
     File { path: PathBuf, error: io::Error },

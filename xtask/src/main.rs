@@ -9,6 +9,7 @@
 )]
 
 mod ci;
+mod dev;
 mod test;
 mod tidy;
 
@@ -26,6 +27,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Development commands of Operator")]
 enum Command {
+    /// Runs everything on this machine with example jobs, and says where to look.
+    Dev(dev::Options),
     /// Provides what the tests need and runs all of them.
     Test(test::Options),
     /// Everything CI checks: format, lints, documentation, tidy, tests.
@@ -36,6 +39,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::Dev(options) => dev::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Ci => ci::run(),
         Command::Tidy(options) => tidy::run(&options),

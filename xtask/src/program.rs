@@ -1,6 +1,7 @@
 //! Programs on this machine: finding them, running them, and saying what was run.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -12,6 +13,19 @@ pub(crate) fn find(names: &[&str], elsewhere: &[PathBuf]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = env::split_paths(&path).chain(elsewhere.iter().cloned()).collect();
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file()))
+}
+
+/// `PATH` with the folders of `programs` at its end.
+pub(crate) fn path_with(programs: &[PathBuf]) -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    for folder in programs.iter().filter_map(|program| program.parent()) {
+        if !folders.iter().any(|known| known == folder) {
+            folders.push(folder.to_path_buf());
+        }
+    }
+    // A folder whose name holds a colon cannot stand in PATH; without it nothing gets worse.
+    env::join_paths(folders).unwrap_or(path)
 }
 
 /// Runs `command` to its end with this program's input and output.

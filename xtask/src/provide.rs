@@ -45,20 +45,34 @@ impl Need {
     }
 }
 
-/// Makes sure that every need is met, and says how.
+/// Makes sure that every need is met, says how, and returns the programs that meet them.
 ///
 /// # Errors
 /// When something is missing and could not be installed, with the line that installs it.
-pub(crate) fn provide(needs: &[Need]) -> Result<()> {
+pub(crate) fn provide(needs: &[Need]) -> Result<Vec<PathBuf>> {
     let missing: Vec<Need> = needs.iter().copied().filter(|need| need.find().is_none()).collect();
     if !missing.is_empty() {
         install(&missing)?;
     }
+    let mut programs = Vec::new();
     for need in needs {
         let path = need.find().ok_or_else(|| Failure::answer(need.what(), "still not found after installing it"))?;
         println!("   {}: {}", need.what(), path.display());
+        programs.push(path);
     }
-    if needs.contains(&Need::Node) { npm::check_node() } else { Ok(()) }
+    if needs.contains(&Need::Node) {
+        npm::check_node()?;
+    }
+    Ok(programs)
+}
+
+/// Makes sure that the scripts of `interop/` can run, without installing Node.js itself.
+///
+/// # Errors
+/// When Node.js is missing or too old, or npm cannot install the packages.
+pub(crate) fn node_ready() -> Result<()> {
+    Need::Node.find().ok_or_else(|| Failure::answer(Need::Node.what(), "not found in PATH"))?;
+    npm::check_node().and_then(|()| npm_packages())
 }
 
 fn install(missing: &[Need]) -> Result<()> {

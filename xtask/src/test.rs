@@ -1,5 +1,7 @@
 //! `cargo xtask test`: provides what the tests need and runs all of them. Nothing is skipped silently.
 
+use std::ffi::OsStr;
+use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
@@ -27,40 +29,40 @@ struct Part {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     println!("What the tests need:");
-    provide::provide(&[Need::Redis, Need::Postgres, Need::Node])?;
+    let found = provide::provide(&[Need::Redis, Need::Postgres, Need::Node])?;
     provide::npm_packages()?;
 
-    let mut parts = vec![part(runner_name(), |command| tests(command, &options.arguments))?];
+    // Programs that lie outside PATH are found by the tests all the same.
+    let path = program::path_with(&found);
+    let mut parts = vec![tests(&path, &options.arguments)?];
     if options.arguments.is_empty() {
-        parts.push(part("doc tests", |command| {
-            command.args(["test", "--quiet", "--workspace", "--doc", "--no-fail-fast"])
-        })?);
-        parts.push(part("examples", |command| command.args(["build", "--quiet", "--workspace", "--examples"]))?);
+        let mut documentation = cargo();
+        documentation.args(["test", "--workspace", "--doc", "--no-fail-fast"]).env("PATH", &path);
+        parts.push(part("doc tests", &mut documentation)?);
+        parts.push(part("examples", cargo().args(["build", "--workspace", "--examples"]))?);
     }
     summarise(&parts, options.arguments.is_empty())
 }
 
-fn runner_name() -> &'static str {
-    if program::find(&["cargo-nextest"], &[]).is_some() { "nextest" } else { "cargo test" }
-}
-
-fn tests<'a>(command: &'a mut std::process::Command, arguments: &[String]) -> &'a mut std::process::Command {
-    match runner_name() {
-        "nextest" => command.args(["nextest", "run", "--workspace", "--no-fail-fast"]),
-        _ => command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]),
-    }
-    .args(arguments)
-}
-
-fn part(
-    name: &'static str,
-    arrange: impl FnOnce(&mut std::process::Command) -> &mut std::process::Command,
-) -> Result<Part> {
+fn tests(path: &OsStr, arguments: &[String]) -> Result<Part> {
+    let (name, runner): (_, &[&str]) = match program::find(&["cargo-nextest"], &[]) {
+        Some(_) => ("nextest", &["nextest", "run"]),
+        None => ("cargo test", &["test", "--all-targets"]),
+    };
     let mut command = cargo();
-    arrange(&mut command);
-    println!("\nRunning {}", program::line(&command));
+    command.args(runner).arg("--no-fail-fast").env("PATH", path);
+    // Arguments may choose packages; then only those are built.
+    let chosen = arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    if !chosen {
+        command.arg("--workspace");
+    }
+    part(name, command.args(arguments))
+}
+
+fn part(name: &'static str, command: &mut Command) -> Result<Part> {
+    println!("\nRunning {}", program::line(command));
     let start = Instant::now();
-    let (tally, content) = tally::count(&mut command)?;
+    let (tally, content) = tally::count(command)?;
     Ok(Part { name, tally, content, seconds: start.elapsed().as_secs_f64() })
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn install() -> Result<()> {
     }
     println!("   npm packages of interop/: npm ci");
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).stdin(Stdio::null());
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder).stdin(Stdio::null());
     program::run(&mut npm)?;
     fs::write(&stamp, lock).map_err(Failure::file(stamp))
 }

@@ -30,7 +30,7 @@ const RUST: Kind = Kind {
     remedy: "open with //!: what the file is for and what it leaves to whom",
 };
 const LUA: Kind = Kind { openings: &["-- "], remedy: "open with a comment: what the script does" };
-const SQL: Kind = Kind { openings: &["-- "], remedy: "open with a comment: what the statement or migration does" };
+const SQL: Kind = Kind { openings: &["-- "], remedy: "open with a comment: what the migration does" };
 const SCRIPT: Kind = Kind { openings: &["// ", "/** ", "/* "], remedy: "open with a comment: what the script is for" };
 const SHELL: Kind = Kind { openings: &["# "], remedy: "follow the #! line with a comment: what the script is for" };
 
@@ -39,7 +39,7 @@ fn kind(file: &File) -> Option<Kind> {
     match ending {
         "rs" => Some(RUST),
         "lua" => Some(LUA),
-        "sql" => Some(SQL),
+        "sql" if file.path.starts_with("migrations/") => Some(SQL),
         "mjs" | "cjs" | "js" | "ts" => Some(SCRIPT),
         "sh" | "bash" => Some(SHELL),
         _ => file

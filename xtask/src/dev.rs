@@ -1,0 +1,85 @@
+//! `cargo xtask dev`: everything on this machine, doing real work, with one command.
+//!
+//! The order is here, the parts have a module each: a Redis, the services, the jobs, their progress, the report.
+//! Whatever way this ends, no process of it stays behind.
+
+mod child;
+mod endpoints;
+mod folder;
+mod follow;
+mod guardian;
+mod http;
+mod interrupt;
+mod jobs;
+mod port;
+mod producer;
+mod redis;
+mod report;
+mod services;
+mod stack;
+
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::failure::{Failure, Result};
+use folder::Folder;
+use interrupt::Interrupt;
+use stack::Stack;
+
+/// How often something that is awaited is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Stop when the jobs have finished; the exit code says whether all completed
+    #[arg(long)]
+    once: bool,
+    /// Go on with the queues and results of the last run instead of starting empty
+    #[arg(long)]
+    keep_data: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let interrupt = Interrupt::install()?;
+    let folder = Folder::open(options.keep_data)?;
+    let programs = services::build()?;
+
+    let mut stack = Stack::new()?;
+    let result = work(options, &interrupt, &folder, &programs, &mut stack);
+    if let Err(failure @ (Failure::NotReady { .. } | Failure::Ended { .. })) = &result {
+        println!("\n{failure}\n{}", stack.log_tails());
+    }
+    println!("\nStopping: running jobs finish first. A second Ctrl-C stops at once.");
+    stack.stop();
+    match result {
+        Err(Failure::Interrupted) if !options.once => Ok(()),
+        other => other,
+    }
+}
+
+fn work(
+    options: &Options,
+    interrupt: &Interrupt,
+    folder: &Folder,
+    programs: &services::Programs,
+    stack: &mut Stack,
+) -> Result<()> {
+    let redis_url = redis::provide(stack, folder, interrupt)?;
+    let services = services::start(stack, folder, programs, &redis_url, interrupt)?;
+    let jobs = jobs::make(&services)?;
+    let watch = follow::Watch::begin(&services, jobs.len())?;
+    producer::enqueue(&jobs, programs, &redis_url)?;
+    let run = watch.until_finished(stack, interrupt)?;
+    let completed = report::print(&services, &redis_url, &run)?;
+    if options.once {
+        return if completed { Ok(()) } else { Err(Failure::Jobs { failed: run.failed }) };
+    }
+    println!("\nUp and waiting for work. Ctrl-C stops.");
+    loop {
+        interrupt.check()?;
+        stack.check()?;
+        thread::sleep(LOOK_AGAIN);
+    }
+}

@@ -1,0 +1,54 @@
+//! Puts the jobs on their queue: with BullMQ in Node, as any application would, or with our own command.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use operator_core::settings::vars;
+use serde_json::Value;
+
+use super::services::{Programs, QUEUE};
+use crate::failure::{Failure, Result};
+use crate::program;
+use crate::provide;
+use crate::workspace;
+
+pub(super) fn enqueue(jobs: &[Value], programs: &Programs, redis_url: &str) -> Result<()> {
+    let mut command = match provide::node_ready() {
+        Ok(()) => bullmq(redis_url),
+        Err(failure) => {
+            println!("   BullMQ in Node is not at hand ({failure}); our own command adds the jobs");
+            operator(programs, redis_url)
+        }
+    };
+    println!("Adding {} jobs: {}", jobs.len(), program::line(&command));
+    let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+    feed(&mut command, &lines)
+}
+
+fn bullmq(redis_url: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg("interop/producer.mjs").current_dir(workspace::root()).env("REDIS_URL", redis_url);
+    if let Ok(Some(prefix)) = super::services::setting(&vars::OPERATOR_PREFIX) {
+        command.env("PREFIX", prefix);
+    }
+    command
+}
+
+fn operator(programs: &Programs, redis_url: &str) -> Command {
+    let mut command = Command::new(&programs.cli);
+    command.args(["enqueue", QUEUE, "--stdin"]).env(vars::REDIS_URL.name, redis_url);
+    command
+}
+
+/// Runs `command` with `lines` on its standard input; what it prints is of no interest unless it fails.
+fn feed(command: &mut Command, lines: &str) -> Result<()> {
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(|error| program::start_failure(command, error))?;
+    if let Some(mut input) = child.stdin.take() {
+        // A program that ends before it has read everything says why itself.
+        let _ = input.write_all(lines.as_bytes());
+    }
+    let status = child.wait().map_err(|error| program::start_failure(command, error))?;
+    let failed = || Failure::Program { command: program::line(command), status: status.to_string() };
+    if status.success() { Ok(()) } else { Err(failed()) }
+}
