@@ -1,0 +1,84 @@
+-- include/claim.lua: hands waiting jobs to a worker.
+-- Uses: enqueue, meta, promote. Bounds: at most the number asked for, which the caller keeps at 1000 or less.
+
+-- How many jobs the queue's limits let start now, and for how many milliseconds a used-up rate forbids more.
+local function allowance(keys, meta, limits, wanted)
+    local rate_max = meta.rate_max or limits.max
+    if rate_max then
+        local used = tonumber(redis.call("GET", keys.limiter)) or 0
+        if used >= rate_max then
+            local ttl = redis.call("PTTL", keys.limiter)
+            if ttl > 0 then return 0, ttl end
+        end
+        wanted = math.min(wanted, math.max(1, rate_max - used))
+    end
+    if meta.paused then return 0 end
+    if meta.concurrency then
+        wanted = math.min(wanted, math.max(0, meta.concurrency - redis.call("LLEN", keys.active)))
+    end
+    return wanted
+end
+
+-- Takes up to `wanted` ids in the order they are served: plain ones, then by priority.
+local function take_ids(keys, wanted)
+    local ids = redis.call("RPOP", keys.wait, wanted) or {}
+    if #ids < wanted then
+        local popped = redis.call("ZPOPMIN", keys.prioritized, wanted - #ids)
+        for index = 1, #popped, 2 do ids[#ids + 1] = popped[index] end
+    end
+    return ids
+end
+
+-- Claims `ids` for `token` and returns them with the fields a worker needs, in the order of the reply.
+local function start_jobs(prefix, keys, ids, request, now)
+    local jobs, active = {}, {}
+    for _, id in ipairs(ids) do
+        local job_key = prefix .. id
+        local fields = redis.call("HMGET", job_key, "name", "data", "opts", "timestamp", "delay", "priority", "atm",
+            "ats", "stc", "stacktrace", "defa", "rjk", "deid", "parentKey")
+        -- An id without a hash was removed by someone who did not look here: there is nothing to run.
+        if fields[1] then
+            local started = (tonumber(fields[8]) or 0) + 1
+            fields[8] = started
+            fields[15] = id
+            redis.call("SET", job_key .. ":lock", request.token, "PX", request.lock_ms)
+            redis.call("XADD", keys.events, "*", "event", "active", "jobId", id, "prev", "waiting")
+            if request.worker then
+                redis.call("HSET", job_key, "processedOn", now, "ats", started, "pb", request.worker)
+            else
+                redis.call("HSET", job_key, "processedOn", now, "ats", started)
+            end
+            active[#active + 1] = id
+            jobs[#jobs + 1] = fields
+        end
+    end
+    push_all("LPUSH", keys.active, active)
+    return jobs
+end
+
+local function count_against_rate(keys, meta, limits, started)
+    local duration = limits.duration or meta.rate_duration
+    if not (meta.rate_max or limits.max) or started == 0 then return end
+    if redis.call("INCRBY", keys.limiter, started) == started then
+        redis.call("PEXPIRE", keys.limiter, duration)
+    end
+end
+
+-- Claims jobs and says what to wait for when there are fewer than wanted.
+-- Returns the jobs, the earliest due time (ms, 0 for none), and how long the rate forbids more (ms, 0 for not).
+local function claim(prefix, keys, meta, request, now)
+    local next_due = promote_due(prefix, keys, now)
+    local wanted, rate_ttl = allowance(keys, meta, request.limits, request.count)
+    if wanted == 0 then return {}, next_due or 0, rate_ttl or 0 end
+
+    local ids = take_ids(keys, wanted)
+    local jobs = #ids > 0 and start_jobs(prefix, keys, ids, request, now) or {}
+    count_against_rate(keys, meta, request.limits, #jobs)
+    if #ids == wanted then
+        -- There may be more: the next sleeper finds out.
+        wake_now(keys.marker)
+    elseif #ids == 0 then
+        redis.call("DEL", keys.pc)
+    end
+    return jobs, next_due or 0, 0
+end

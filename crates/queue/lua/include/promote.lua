@@ -1,0 +1,29 @@
+-- include/promote.lua: delayed jobs whose time has come.
+-- Uses: enqueue. Bounds: at most 1000 jobs per call; the next call takes the rest.
+
+-- Moves due jobs back in line and returns the due time of the earliest that stays, or nil.
+local function promote_due(prefix, keys, now)
+    local first = redis.call("ZRANGE", keys.delayed, 0, 0, "WITHSCORES")
+    if not first[2] then return nil end
+    local limit = (now + 1) * DELAYED_SLOTS
+    if tonumber(first[2]) >= limit then return tonumber(first[2]) / DELAYED_SLOTS end
+
+    local due = redis.call("ZRANGEBYSCORE", keys.delayed, 0, string.format("(%.0f", limit), "LIMIT", 0, 1000)
+    push_all("ZREM", keys.delayed, due)
+    local waiting, prioritized = {}, {}
+    for _, id in ipairs(due) do
+        local job_key = prefix .. id
+        local priority = tonumber(redis.call("HGET", job_key, "priority")) or 0
+        if priority == 0 then
+            waiting[#waiting + 1] = id
+        else
+            prioritized[#prioritized + 1] = priority_score(priority, redis.call("INCR", keys.pc))
+            prioritized[#prioritized + 1] = id
+        end
+        redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "delayed")
+        redis.call("HSET", job_key, "delay", 0)
+    end
+    push_all("LPUSH", keys.wait, waiting)
+    push_all("ZADD", keys.prioritized, prioritized)
+    return earliest_due(keys.delayed)
+end

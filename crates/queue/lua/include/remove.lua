@@ -1,0 +1,35 @@
+-- include/remove.lua: the end of a job's keys.
+-- Uses: parent. Bounds: two commands per job, and four more for one that has a parent.
+
+-- The keys of a job beside its hash. The lock is among them: a job of the same id added later must not inherit it.
+local JOB_KEYS = { "", ":lock", ":logs", ":dependencies", ":processed", ":failed", ":unsuccessful" }
+
+local function delete_job_keys(job_key)
+    local keys = {}
+    for index, suffix in ipairs(JOB_KEYS) do keys[index] = job_key .. suffix end
+    return redis.call("DEL", unpack(keys))
+end
+
+-- Removes a finished job that the keep policy no longer covers.
+local function remove_expired(job_key, now)
+    local parent_key, parent = unpack(redis.call("HMGET", job_key, "parentKey", "parent"))
+    if parent_key and parent then child_removed(job_key, parent_key, cjson.decode(parent), now) end
+    delete_job_keys(job_key)
+end
+
+-- Applies a keep policy to the set of completed or of failed jobs, the oldest first.
+-- At most `limit` jobs go for their age and 1000 for their number; the next finished job takes the rest.
+local function keep_only(set_key, prefix, count, age_s, limit, now)
+    local expired = {}
+    if age_s >= 0 then
+        expired = redis.call("ZRANGEBYSCORE", set_key, "-inf", now - age_s * 1000, "LIMIT", 0, limit)
+    end
+    if count >= 0 then
+        local over = redis.call("ZCARD", set_key) - count
+        if over > #expired then expired = redis.call("ZRANGE", set_key, 0, math.min(over, 1000) - 1) end
+    end
+    for _, id in ipairs(expired) do
+        redis.call("ZREM", set_key, id)
+        remove_expired(prefix .. id, now)
+    end
+end

@@ -1,0 +1,187 @@
+-- include/settle.lua: the outcomes of jobs that ran, a whole batch at a time.
+-- Uses: enqueue, meta, parent, remove, dedup. Bounds: a constant number of commands per job and per batch, and the
+-- keep policies' own limits.
+
+local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
+local LOCK_MISMATCH, FAILED_CHILDREN = -6, -9
+
+-- Positions in an outcome, as the worker encodes it.
+local ID, TOKEN, KIND, VALUE, STACK, DELAY, LIFO, KEEP_COUNT, KEEP_AGE, KEEP_LIMIT, ATTEMPTS, RECORD =
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local COMPLETED, FAILED, RETRIED, DELAYED, RETURNED = 1, 2, 3, 4, 5
+
+local function any_has_children(prefix, outcomes)
+    local keys = {}
+    for _, outcome in ipairs(outcomes) do
+        if outcome[KIND] == COMPLETED then
+            keys[#keys + 1] = prefix .. outcome[ID] .. ":dependencies"
+            keys[#keys + 1] = prefix .. outcome[ID] .. ":unsuccessful"
+        end
+    end
+    return #keys > 0 and redis.call("EXISTS", unpack(keys)) > 0
+end
+
+local function why_not_complete(job_key)
+    if redis.call("SCARD", job_key .. ":dependencies") > 0 then return PENDING_CHILDREN end
+    if redis.call("ZCARD", job_key .. ":unsuccessful") > 0 then return FAILED_CHILDREN end
+end
+
+-- Reads what the outcomes need and sorts out those that their worker has no right to settle.
+-- Returns the accepted as {outcome, fields}, and a flat list of position and code for the others.
+local function check_ownership(prefix, keys, outcomes, with_data)
+    local lock_keys, accepted, refused = {}, {}, {}
+    for index, outcome in ipairs(outcomes) do lock_keys[index] = prefix .. outcome[ID] .. ":lock" end
+    local locks = redis.call("MGET", unpack(lock_keys))
+    local with_children = any_has_children(prefix, outcomes)
+    local released, ids = {}, {}
+    for index, outcome in ipairs(outcomes) do
+        local job_key = prefix .. outcome[ID]
+        local fields = redis.call("HMGET", job_key, "name", "atm", "priority", "parentKey", "parent", "deid", "defa",
+            with_data and "data" or "name")
+        local code
+        if not fields[1] then
+            code = JOB_MISSING
+        elseif with_children and outcome[KIND] == COMPLETED then
+            code = why_not_complete(job_key)
+        end
+        if not code and locks[index] ~= outcome[TOKEN] then code = locks[index] and LOCK_MISMATCH or LOCK_MISSING end
+        if not code then
+            released[#released + 1] = lock_keys[index]
+            ids[#ids + 1] = outcome[ID]
+            if redis.call("LREM", keys.active, -1, outcome[ID]) == 0 and outcome[KIND] ~= RETURNED then
+                code = NOT_ACTIVE
+            end
+        end
+        if code then
+            refused[#refused + 1] = index
+            refused[#refused + 1] = code
+        else
+            accepted[#accepted + 1] = { outcome, fields }
+        end
+    end
+    if #released > 0 then
+        redis.call("DEL", unpack(released))
+        redis.call("SREM", keys.stalled, unpack(ids))
+    end
+    return accepted, refused
+end
+
+-- Finished jobs of one kind with one keep policy, gathered so that a batch costs one ZADD and one sweep.
+local function new_finished(prefix, set_key, now)
+    local scores, policy = {}, nil
+    local finished = {}
+    function finished.flush()
+        if #scores == 0 then return end
+        redis.call("ZADD", set_key, unpack(scores))
+        local count, age, limit = unpack(policy)
+        if count >= 0 or age >= 0 then keep_only(set_key, prefix, count, age, limit, now) end
+        scores = {}
+    end
+    function finished.add(outcome)
+        local count, age, limit = outcome[KEEP_COUNT], outcome[KEEP_AGE], outcome[KEEP_LIMIT]
+        if policy and (policy[1] ~= count or policy[2] ~= age or policy[3] ~= limit) then finished.flush() end
+        policy = { count, age, limit }
+        scores[#scores + 1] = now
+        scores[#scores + 1] = outcome[ID]
+    end
+    return finished
+end
+
+local function finish(prefix, keys, outcome, fields, finished, now)
+    local id, value = outcome[ID], outcome[VALUE]
+    local job_key, attempts_made = prefix .. id, (tonumber(fields[2]) or 0) + 1
+    local parent_key, has_completed = fields[4], outcome[KIND] == COMPLETED
+    if parent_key then
+        local settle_parent = has_completed and child_completed or child_failed
+        settle_parent(job_key, parent_key, cjson.decode(fields[5]), value, now)
+    end
+    if outcome[KEEP_COUNT] == 0 then
+        if parent_key then child_removed(job_key, parent_key, cjson.decode(fields[5]), now) end
+        delete_job_keys(job_key)
+    elseif has_completed then
+        redis.call("HSET", job_key, "atm", attempts_made, "returnvalue", value, "finishedOn", now)
+        finished.completed.add(outcome)
+    else
+        redis.call("HSET", job_key, "atm", attempts_made, "failedReason", value, "stacktrace", outcome[STACK],
+            "finishedOn", now)
+        if fields[7] then redis.call("HDEL", job_key, "defa") end
+        finished.failed.add(outcome)
+    end
+    if has_completed then
+        redis.call("XADD", keys.events, "*", "event", "completed", "jobId", id, "returnvalue", value,
+            "prev", "active")
+        return
+    end
+    redis.call("XADD", keys.events, "*", "event", "failed", "jobId", id, "failedReason", value, "prev", "active")
+    if attempts_made >= outcome[ATTEMPTS] then
+        redis.call("XADD", keys.events, "*", "event", "retries-exhausted", "jobId", id,
+            "attemptsMade", attempts_made)
+    end
+end
+
+local function retry_later(prefix, keys, outcome, fields, now)
+    local id, delay = outcome[ID], outcome[DELAY]
+    local due = now + delay
+    redis.call("HSET", prefix .. id, "atm", (tonumber(fields[2]) or 0) + 1, "failedReason", outcome[VALUE],
+        "stacktrace", outcome[STACK], "delay", delay)
+    redis.call("ZADD", keys.delayed, delayed_scorer(keys.delayed)(due), id)
+    redis.call("XADD", keys.events, "*", "event", "delayed", "jobId", id, "delay", due)
+end
+
+local function retry_now(prefix, keys, outcome, fields)
+    local id, priority = outcome[ID], tonumber(fields[3]) or 0
+    redis.call("HSET", prefix .. id, "atm", (tonumber(fields[2]) or 0) + 1, "failedReason", outcome[VALUE],
+        "stacktrace", outcome[STACK])
+    if priority == 0 then
+        redis.call(outcome[LIFO] and "RPUSH" or "LPUSH", keys.wait, id)
+    else
+        redis.call("ZADD", keys.prioritized, priority_score(priority, redis.call("INCR", keys.pc)), id)
+    end
+    redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "active")
+end
+
+-- A job that was not run to its end goes to the front, with its attempt given back.
+local function hand_back(keys, outcome, fields)
+    local id, priority = outcome[ID], tonumber(fields[3]) or 0
+    if priority == 0 then
+        redis.call("RPUSH", keys.wait, id)
+    else
+        redis.call("ZADD", keys.prioritized, priority * PRIORITY_BAND, id)
+    end
+    redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "active")
+end
+
+-- Settles the outcomes and returns the refused and whether a job finished.
+local function settle(prefix, keys, outcomes, meta, now, history_max)
+    local accepted, refused = check_ownership(prefix, keys, outcomes, history_max > 0)
+    local finished = { completed = new_finished(prefix, keys.completed, now),
+        failed = new_finished(prefix, keys.failed, now) }
+    local history, has_finished, has_waiting, has_delayed = {}, false, false, false
+    for _, pair in ipairs(accepted) do
+        local outcome, fields = pair[1], pair[2]
+        local kind = outcome[KIND]
+        if kind == COMPLETED or kind == FAILED then
+            has_finished = true
+            if fields[6] then release_deduplication(prefix, outcome[ID], fields[6], now) end
+            finish(prefix, keys, outcome, fields, finished, now)
+            if history_max > 0 then
+                local at = #history
+                history[at + 1], history[at + 2] = "record", outcome[RECORD]
+                history[at + 3], history[at + 4] = "data", fields[8]
+                history[at + 5], history[at + 6] = "value", outcome[VALUE]
+            end
+        elseif kind == DELAYED then
+            has_delayed = true
+            retry_later(prefix, keys, outcome, fields, now)
+        else
+            has_waiting = true
+            if kind == RETRIED then retry_now(prefix, keys, outcome, fields) else hand_back(keys, outcome, fields) end
+        end
+    end
+    finished.completed.flush()
+    finished.failed.flush()
+    if #history > 0 then redis.call("XADD", keys.history, "MAXLEN", "~", history_max, "*", unpack(history)) end
+    if has_delayed then wake_when_due(keys.marker, keys.delayed) end
+    if has_waiting and not is_paused_or_maxed(meta, keys.active) then wake_now(keys.marker) end
+    return refused, has_finished
+end

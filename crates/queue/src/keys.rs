@@ -1,0 +1,74 @@
+//! The names of a queue's keys. The wire fixes all but `operator:…`, which is ours.
+
+use operator_core::QueueName;
+
+/// The keys of one queue, built from a prefix that is made once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// `<prefix>:<queue>:`, before every key and every job id.
+    prefix: String,
+}
+
+impl Keys {
+    /// The keys of `queue` under `prefix` (BullMQ's default is `bull`).
+    #[must_use]
+    pub fn new(prefix: &str, queue: &QueueName) -> Self {
+        Self { prefix: format!("{prefix}:{queue}:") }
+    }
+
+    /// `<prefix>:<queue>:`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The key of this suffix, or the hash of the job of this id.
+    #[must_use]
+    pub fn key(&self, suffix: &str) -> String {
+        format!("{}{suffix}", self.prefix)
+    }
+
+    /// A key that belongs to a job: its lock, its logs.
+    #[must_use]
+    pub fn of_job(&self, id: &str, suffix: &str) -> String {
+        format!("{}{id}:{suffix}", self.prefix)
+    }
+}
+
+/// The set of every queue name that one of our processes has used under `prefix`. The empty segment keeps it apart from
+/// all queues, because their names are not empty.
+#[must_use]
+pub fn registry(prefix: &str) -> String {
+    format!("{prefix}::operator:queues")
+}
+
+/// The name under which BullMQ finds the connection of a worker (bullmq-wire, section 4).
+#[must_use]
+pub fn connection_name(prefix: &str, queue: &QueueName, worker: Option<&str>) -> String {
+    use base64::Engine as _;
+    let queue = base64::engine::general_purpose::STANDARD.encode(queue.as_str());
+    match worker {
+        Some(worker) => {
+            // Redis refuses connection names with spaces and control characters.
+            let worker = worker.replace(|letter: char| letter.is_whitespace() || letter.is_control(), "-");
+            format!("{prefix}:{queue}:w:{worker}")
+        }
+        None => format!("{prefix}:{queue}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_connection_names_are_bullmqs() {
+        let queue = QueueName::new("q2").unwrap();
+        let keys = Keys::new("bull", &queue);
+        assert_eq!(keys.key("wait"), "bull:q2:wait");
+        assert_eq!(keys.of_job("7", "lock"), "bull:q2:7:lock");
+        assert_eq!(connection_name("bull", &queue, Some("wn")), "bull:cTI=:w:wn");
+        assert_eq!(connection_name("bull", &queue, Some("a b")), "bull:cTI=:w:a-b");
+        assert_eq!(connection_name("bull", &queue, None), "bull:cTI=");
+    }
+}

@@ -1,0 +1,98 @@
+//! A handle on one queue: what producers and administrators do with it lives in the modules beside this one.
+
+use std::sync::Arc;
+
+use operator_core::QueueName;
+
+use crate::error::{QueueError, Refusal};
+use crate::keys::{Keys, registry};
+use crate::redis::{Arg, Redis, RedisError, Reply};
+use crate::scripts::Script;
+
+/// The `version` that a queue's `meta` carries, so that BullMQ's tools know how to read it.
+const WIRE_VERSION: &str = "bullmq:6.7.0";
+
+/// How many entries the events stream of a queue keeps, roughly, unless its `meta` says otherwise (BullMQ's default).
+const MAX_EVENTS: u64 = 10_000;
+
+/// The largest job data by default, in bytes.
+const MAX_DATA_BYTES: u64 = 1024 * 1024;
+
+/// A queue. Cheap to clone; all handles share one connection.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) redis: Redis,
+    pub(crate) name: QueueName,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) max_data_bytes: u64,
+}
+
+impl Queue {
+    /// The queue called `name` at `redis`. Nothing is written: see [`Queue::register`].
+    #[must_use]
+    pub fn new(redis: &Redis, name: QueueName) -> Self {
+        let keys = Arc::new(Keys::new(redis.prefix(), &name));
+        Self { redis: redis.clone(), name, keys, max_data_bytes: MAX_DATA_BYTES }
+    }
+
+    /// The same queue with another limit on the data of a job, in bytes.
+    #[must_use]
+    pub fn with_max_data_bytes(mut self, bytes: u64) -> Self {
+        self.max_data_bytes = bytes;
+        self
+    }
+
+    /// The queue's name.
+    #[must_use]
+    pub fn name(&self) -> &QueueName {
+        &self.name
+    }
+
+    /// The names of the queue's keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Makes the queue known: to our dispatchers through the registry, to BullMQ's tools through `meta`. What another
+    /// client has written there stays.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`].
+    pub async fn register(&self) -> Result<(), QueueError> {
+        let meta = self.keys.key("meta");
+        self.redis
+            .commands(vec![
+                ("SADD", vec![registry(self.redis.prefix()).into(), self.name.as_str().into()]),
+                ("HSETNX", vec![meta.as_str().into(), "opts.maxLenEvents".into(), MAX_EVENTS.into()]),
+                ("HSETNX", vec![meta.into(), "version".into(), WIRE_VERSION.into()]),
+            ])
+            .await?;
+        Ok(())
+    }
+
+    /// Calls `script` with the queue's keys; `job` fills the places that stand for a job's own keys.
+    pub(crate) async fn script(
+        &self,
+        script: &'static Script,
+        job: Option<&str>,
+        args: Vec<Arg>,
+    ) -> Result<Reply, RedisError> {
+        let key = |suffix: &&str| self.keys.key(&suffix.replace("<job>", job.unwrap_or_default()));
+        self.redis.script(script, script.keys.iter().map(key).collect(), args).await
+    }
+
+    /// Calls a script that answers with a code about one job.
+    pub(crate) async fn job_script(
+        &self,
+        script: &'static Script,
+        id: &str,
+        args: Vec<Arg>,
+    ) -> Result<i64, QueueError> {
+        let code = self.script(script, Some(id), args).await?.expect_int(script.name)?;
+        if code < 0 {
+            return Err(QueueError::Refused { id: id.to_owned(), refusal: Refusal::from_code(code) });
+        }
+        Ok(code)
+    }
+}

@@ -1,0 +1,89 @@
+//! Every Lua script, joined with the parts it uses, and the keys it is called with.
+//!
+//! The shared parts of `lua/include/` come first, in the order they need each other, then the script itself.
+
+/// A script and the suffixes of the keys it declares, in `KEYS` order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The file under `lua/`, without ending; also the label of its metrics.
+    pub name: &'static str,
+    /// The whole text.
+    pub text: &'static str,
+    /// Key suffixes within the queue; `<job>` stands for the job's own key and `<job>:…` for one that belongs to it.
+    pub keys: &'static [&'static str],
+}
+
+macro_rules! script {
+    ($(#[$doc:meta])* $ident:ident = $name:literal, [$($part:literal),*], [$($key:literal),*]) => {
+        $(#[$doc])*
+        pub static $ident: Script = Script {
+            name: $name,
+            text: concat!(
+                $(include_str!(concat!("../lua/include/", $part, ".lua")), "\n",)*
+                include_str!(concat!("../lua/", $name, ".lua"))
+            ),
+            keys: &[$($key),*],
+        };
+    };
+}
+
+script!(
+    /// Adds jobs.
+    ADD = "add", ["meta", "enqueue"],
+    ["wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events"]
+);
+script!(
+    /// Settles outcomes and claims jobs.
+    SETTLE = "settle", ["meta", "enqueue", "parent", "remove", "dedup", "promote", "settle", "claim"],
+    [
+        "wait", "prioritized", "delayed", "active", "marker", "meta", "completed", "failed", "stalled", "limiter",
+        "pc", "events", "operator:history"
+    ]
+);
+script!(
+    /// Renews locks.
+    EXTEND = "extend", [], ["stalled"]
+);
+script!(
+    /// Recovers jobs of silent workers.
+    STALLED = "stalled", ["meta", "enqueue"],
+    ["stalled", "stalled-check", "active", "wait", "marker", "meta", "repeat", "events"]
+);
+script!(
+    /// Finds what a lost reply had claimed.
+    RECLAIM = "reclaim", [], ["active"]
+);
+script!(
+    /// Pauses and resumes.
+    PAUSE = "pause", ["enqueue"], ["meta", "marker", "wait", "paused", "prioritized", "delayed", "events"]
+);
+script!(
+    /// Says where a job is.
+    STATE = "state", ["states"], ["active"]
+);
+script!(
+    /// Removes a job.
+    REMOVE = "remove", ["meta", "enqueue", "parent", "remove", "dedup", "states"], ["repeat", "events"]
+);
+script!(
+    /// Lets a delayed job run now.
+    PROMOTE = "promote", ["meta", "enqueue"],
+    ["wait", "prioritized", "delayed", "active", "marker", "meta", "pc", "events"]
+);
+script!(
+    /// Runs a finished job again.
+    RETRY = "retry", ["meta", "enqueue"],
+    ["wait", "prioritized", "completed", "failed", "active", "marker", "meta", "pc", "events"]
+);
+script!(
+    /// Notes progress.
+    PROGRESS = "progress", ["meta"], ["meta", "events", "<job>"]
+);
+script!(
+    /// Appends log lines.
+    LOG = "log", [], ["<job>", "<job>:logs"]
+);
+
+/// Every script, for checks that cover them all.
+pub static ALL: [&Script; 12] =
+    [&ADD, &SETTLE, &EXTEND, &STALLED, &RECLAIM, &PAUSE, &STATE, &REMOVE, &PROMOTE, &RETRY, &PROGRESS, &LOG];

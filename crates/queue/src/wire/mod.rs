@@ -1,0 +1,6 @@
+//! How jobs, options, outcomes and records are spelled on the wire.
+
+pub(crate) mod job;
+pub(crate) mod options;
+pub(crate) mod outcome;
+pub(crate) mod record;

@@ -1,0 +1,233 @@
+//! What became of a claimed job, as `settle.lua` takes it.
+
+use std::sync::Arc;
+
+use operator_core::{Failure, FailureKind, Job, Json, Keep, KeepLimits};
+use serde::Serialize;
+
+use super::record::WireRecord;
+
+/// How many expired jobs a finishing one removes for their age, unless its policy says (the wire's default).
+const DEFAULT_SWEEP: u64 = 1000;
+
+/// How many stack traces a job keeps, and how many lines each: enough to see a pattern, and bounded.
+const MAX_STACKS: usize = 20;
+const MAX_STACK_LINES: usize = 50;
+
+/// A claimed job and what became of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome {
+    pub(crate) job: Arc<Job>,
+    pub(crate) token: Arc<str>,
+    pub(crate) verdict: Verdict,
+    /// An earlier call may have settled it already: its connection broke before the answer.
+    pub(crate) is_repeated: bool,
+}
+
+/// What became of a claimed job, decided.
+#[derive(Debug, Clone)]
+pub(crate) enum Verdict {
+    Completed(Json),
+    Failed { reason: String, stacks: Vec<String> },
+    Retried { delay_ms: u64, reason: String, stacks: Vec<String> },
+    HandedBack,
+}
+
+/// What a worker keeps of finished jobs that do not say themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeepDefaults {
+    pub(crate) completed: Keep,
+    pub(crate) failed: Keep,
+}
+
+/// In the order of the script's positions.
+#[derive(Serialize)]
+struct WireOutcome<'a>(
+    &'a str,
+    &'a str,
+    u8,
+    &'a str,
+    String,
+    u64,
+    bool,
+    i64,
+    i64,
+    u64,
+    u32,
+    #[serde(with = "bytes")] Vec<u8>,
+);
+
+impl Verdict {
+    /// Decides what follows from a failed attempt: another one now, later, or none. `random` is in `0.0..1.0`.
+    pub(crate) fn of_failure(job: &Job, failure: Failure, random: f64) -> Self {
+        let stacks = stacks_with(job, &failure);
+        let attempts_made = job.attempts_made + 1;
+        let reason = failure.message;
+        if failure.kind == FailureKind::Unrecoverable || attempts_made >= job.opts.attempts {
+            return Self::Failed { reason, stacks };
+        }
+        match &job.opts.backoff {
+            None => Self::Retried { delay_ms: 0, reason, stacks },
+            Some(backoff) => match backoff.wait_ms(attempts_made, random) {
+                Some(delay_ms) => Self::Retried { delay_ms, reason, stacks },
+                None => {
+                    let reason = format!("{reason} (not retried: this worker does not know its backoff strategy)");
+                    Self::Failed { reason, stacks }
+                }
+            },
+        }
+    }
+
+    /// The label of the outcome's counter.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Completed(_) => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Retried { .. } => "retried",
+            Self::HandedBack => "handed_back",
+        }
+    }
+}
+
+/// Packs `outcomes` for the script. `worker` and `with_history` decide what the records hold.
+pub(crate) fn pack(
+    outcomes: &[Outcome],
+    defaults: KeepDefaults,
+    worker: Option<&str>,
+    with_history: bool,
+    now_ms: u64,
+) -> Vec<u8> {
+    let wire: Vec<WireOutcome<'_>> =
+        outcomes.iter().map(|outcome| outcome.to_wire(defaults, worker, with_history, now_ms)).collect();
+    rmp_serde::to_vec(&wire).expect("text and numbers can be packed")
+}
+
+impl Outcome {
+    fn to_wire(&self, defaults: KeepDefaults, worker: Option<&str>, with_history: bool, now_ms: u64) -> WireOutcome<'_> {
+        let job = &*self.job;
+        let (kind, value, stacks, delay_ms) = match &self.verdict {
+            Verdict::Completed(result) => (1, result.as_str(), &[][..], 0),
+            Verdict::Failed { reason, stacks } => (2, reason.as_str(), &stacks[..], 0),
+            Verdict::Retried { delay_ms: 0, reason, stacks } => (3, reason.as_str(), &stacks[..], 0),
+            Verdict::Retried { delay_ms, reason, stacks } => (4, reason.as_str(), &stacks[..], *delay_ms),
+            Verdict::HandedBack => (5, "", &[][..], 0),
+        };
+        let keep = match kind {
+            1 => job.opts.remove_on_complete.unwrap_or(defaults.completed),
+            _ => job.opts.remove_on_fail.unwrap_or(defaults.failed),
+        };
+        let (keep_count, keep_age, keep_limit) = keep_numbers(keep);
+        let record = if with_history && kind <= 2 {
+            WireRecord::new(job, kind == 1, stacks, worker, now_ms).pack()
+        } else {
+            Vec::new()
+        };
+        let stack_json =
+            if matches!(kind, 2..=4) { serde_json::to_string(stacks).unwrap_or_default() } else { String::new() };
+        WireOutcome(
+            job.id.as_str(), &self.token, kind, value, stack_json, delay_ms, job.opts.lifo, keep_count, keep_age,
+            keep_limit, job.opts.attempts, record,
+        )
+    }
+}
+
+/// Count, age in seconds and limit, with −1 for none.
+fn keep_numbers(keep: Keep) -> (i64, i64, u64) {
+    let number = |limit: Option<u64>| limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    match keep {
+        Keep::All => (-1, -1, DEFAULT_SWEEP),
+        Keep::Nothing => (0, -1, DEFAULT_SWEEP),
+        Keep::Limited(KeepLimits { count, age_s, limit }) => {
+            (number(count), number(age_s), limit.unwrap_or(DEFAULT_SWEEP).min(DEFAULT_SWEEP))
+        }
+    }
+}
+
+/// The stack traces of the job with this failure's added, within the job's own limit of lines and ours.
+fn stacks_with(job: &Job, failure: &Failure) -> Vec<String> {
+    let limit = job.opts.stack_trace_limit.map_or(MAX_STACK_LINES, |limit| limit as usize);
+    let mut stacks = job.stacktrace.clone();
+    let lines: Vec<&str> =
+        std::iter::once(failure.message.as_str()).chain(failure.stack.iter().map(String::as_str)).collect();
+    if limit > 0 {
+        stacks.push(lines[..lines.len().min(limit + 1)].join("\n"));
+    }
+    if stacks.len() > MAX_STACKS {
+        stacks.drain(..stacks.len() - MAX_STACKS);
+    }
+    stacks
+}
+
+/// Binary in msgpack, so that Lua gets the bytes and not a list of numbers.
+mod bytes {
+    use serde::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use operator_core::{Backoff, BackoffKind, JobId, JobOptions, QueueName};
+
+    use super::*;
+
+    fn job(attempts: u32, attempts_made: u32, backoff: Option<Backoff>) -> Job {
+        Job {
+            queue: QueueName::new("q").unwrap(),
+            id: JobId::from_wire("1"),
+            name: "n".to_owned(),
+            data: Json::null(),
+            opts: JobOptions { attempts, backoff, ..JobOptions::default() },
+            wire_opts: Json::null(),
+            timestamp_ms: 0,
+            delay_ms: 0,
+            priority: 0,
+            attempts_made,
+            attempts_started: attempts_made + 1,
+            stalled: 0,
+            processed_ms: None,
+            finished_ms: None,
+            processed_by: None,
+            progress: None,
+            return_value: None,
+            failed_reason: None,
+            stacktrace: Vec::new(),
+            deferred_failure: None,
+            parent_key: None,
+            scheduler_id: None,
+            deduplication_id: None,
+        }
+    }
+
+    fn decide(job: &Job, failure: Failure) -> String {
+        match Verdict::of_failure(job, failure, 0.0) {
+            Verdict::Retried { delay_ms, .. } => format!("retry in {delay_ms}"),
+            verdict => verdict.label().to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_failure_is_retried_while_attempts_are_left() {
+        let failure = || Failure::retryable("boom");
+        assert_eq!(decide(&job(0, 0, None), failure()), "failed");
+        assert_eq!(decide(&job(1, 0, None), failure()), "failed");
+        assert_eq!(decide(&job(3, 1, None), failure()), "retry in 0");
+        assert_eq!(decide(&job(3, 2, None), failure()), "failed");
+        assert_eq!(decide(&job(5, 1, Some(Backoff::exponential(100))), failure()), "retry in 200");
+        assert_eq!(decide(&job(5, 0, None), Failure::unrecoverable("no")), "failed");
+        let custom = Backoff { kind: BackoffKind::Custom("mine".to_owned()), ..Backoff::fixed(0) };
+        assert_eq!(decide(&job(5, 0, Some(custom)), failure()), "failed");
+    }
+
+    #[test]
+    fn stack_traces_are_bounded() {
+        let mut job = job(3, 0, None);
+        job.stacktrace = vec!["older".to_owned(); 30];
+        job.opts.stack_trace_limit = Some(1);
+        let failure = Failure::retryable("boom").at(vec!["a".to_owned(), "b".to_owned()]);
+        let stacks = stacks_with(&job, &failure);
+        assert_eq!((stacks.len(), stacks.last().map(String::as_str)), (20, Some("boom\na")));
+    }
+}

@@ -1,0 +1,167 @@
+//! The driver's calls to Redis, each a future that ends in a typed event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use operator_core::Job;
+
+use super::options::WorkerOptions;
+use crate::clock::now_ms;
+use crate::error::{QueueError, Refusal};
+use crate::queue::Queue;
+use crate::redis::{Arg, RedisError, Reply};
+use crate::scripts;
+use crate::wire;
+use crate::wire::outcome::{self, KeepDefaults, Outcome};
+
+/// The end of a call, with what was asked.
+pub(super) enum Called {
+    Settled { queue: usize, request: Settle, answer: Result<Settled, RedisError> },
+    Reclaimed { queue: usize, claim: Claim, answer: Result<Vec<Claimed>, RedisError> },
+    Extended { queue: usize, answer: Result<Vec<(String, Arc<str>)>, RedisError> },
+    Checked { queue: usize, answer: Result<u64, RedisError> },
+    Woken,
+}
+
+/// Outcomes to write and jobs to claim.
+pub(super) struct Settle {
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) claim: Claim,
+}
+
+/// A claim of `count` jobs under `token`.
+#[derive(Clone)]
+pub(super) struct Claim {
+    pub(super) token: Arc<str>,
+    pub(super) count: usize,
+}
+
+/// What a settle call gave.
+pub(super) struct Settled {
+    /// Positions of the refused outcomes.
+    pub(super) refused: Vec<(usize, Refusal)>,
+    pub(super) claimed: Vec<Claimed>,
+    /// When the earliest delayed job is due, epoch ms.
+    pub(super) next_due_ms: Option<u64>,
+    /// For how long the rate limit forbids more.
+    pub(super) limited_for: Option<Duration>,
+}
+
+/// A claimed job, or the id of one whose hash is not readable.
+pub(super) struct Claimed {
+    pub(super) id: String,
+    pub(super) job: Result<Job, QueueError>,
+}
+
+/// What does not change between the calls of a worker.
+pub(super) struct Terms {
+    worker: Option<String>,
+    lock_ms: u64,
+    stalled_interval_ms: u64,
+    max_stalled: u32,
+    keep: KeepDefaults,
+    history_max_entries: Option<u64>,
+}
+
+impl Terms {
+    pub(super) fn new(options: &WorkerOptions) -> Self {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            worker: options.name.clone(),
+            lock_ms: ms(options.lock_duration),
+            stalled_interval_ms: ms(options.stalled_interval),
+            max_stalled: options.max_stalled,
+            keep: KeepDefaults { completed: options.keep_completed, failed: options.keep_failed },
+            history_max_entries: options.history_max_entries,
+        }
+    }
+
+    /// Writes outcomes and claims.
+    pub(super) async fn settle(&self, queue: &Queue, request: &Settle) -> Result<Settled, RedisError> {
+        let now = now_ms();
+        let worker = self.worker.as_deref();
+        let with_history = self.history_max_entries.is_some();
+        let outcomes = outcome::pack(&request.outcomes, self.keep, worker, with_history, now);
+        let claim = (request.claim.count, &*request.claim.token, self.lock_ms, worker);
+        let args: Vec<Arg> = vec![
+            queue.keys.prefix().into(),
+            now.into(),
+            outcomes.into(),
+            rmp_serde::to_vec(&claim).expect("text and numbers can be packed").into(),
+            self.history_max_entries.unwrap_or(0).into(),
+        ];
+        let reply = queue.script(&scripts::SETTLE, None, args).await?;
+        read_settled(queue, reply, now)
+    }
+
+    /// Looks for what a claim handed out when its answer was lost.
+    pub(super) async fn reclaim(&self, queue: &Queue, claim: &Claim) -> Result<Vec<Claimed>, RedisError> {
+        let args = vec![queue.keys.prefix().into(), (&*claim.token).into()];
+        let jobs = queue.script(&scripts::RECLAIM, None, args).await?;
+        Ok(read_claimed(queue, jobs, now_ms()))
+    }
+
+    /// Renews locks and returns the leases that are gone.
+    pub(super) async fn extend(
+        &self,
+        queue: &Queue,
+        leases: Vec<(String, Arc<str>)>,
+    ) -> Result<Vec<(String, Arc<str>)>, RedisError> {
+        const CHUNK: usize = 1000;
+        let mut lost = Vec::new();
+        for chunk in leases.chunks(CHUNK) {
+            let packed: Vec<(&str, &str)> = chunk.iter().map(|(id, token)| (id.as_str(), &**token)).collect();
+            let packed = rmp_serde::to_vec(&packed).expect("text can be packed");
+            let args = vec![queue.keys.prefix().into(), self.lock_ms.into(), packed.into()];
+            let positions = queue.script(&scripts::EXTEND, None, args).await?.into_list();
+            lost.extend(positions.iter().filter_map(|position| chunk.get(index(position)?).cloned()));
+        }
+        Ok(lost)
+    }
+
+    /// Looks for jobs whose worker went silent; returns how many went back in line.
+    pub(super) async fn check_stalled(&self, queue: &Queue) -> Result<u64, RedisError> {
+        let args = vec![
+            queue.keys.prefix().into(), now_ms().into(), self.stalled_interval_ms.into(),
+            u64::from(self.max_stalled).into(),
+        ];
+        Ok(queue.script(&scripts::STALLED, None, args).await?.into_list().len() as u64)
+    }
+}
+
+/// Gives a marker back that this worker popped and cannot follow: it has no free slot.
+pub(super) async fn wake_another(queue: &Queue) {
+    let args = vec![queue.keys.key("marker").into(), "0".into(), "0".into()];
+    let _ = queue.redis.command("ZADD", args).await;
+}
+
+fn read_settled(queue: &Queue, reply: Reply, now_ms: u64) -> Result<Settled, RedisError> {
+    let parts = <[Reply; 4]>::try_from(reply.into_list());
+    let [refused, jobs, next_due, limited] = parts.map_err(|_| RedisError::Answer { what: "settle" })?;
+    let refused = refused.into_list();
+    let refused = refused
+        .chunks_exact(2)
+        .filter_map(|pair| Some((index(&pair[0])?, Refusal::from_code(pair[1].int()?))))
+        .collect();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a due time; a cast saturates")]
+    let next_due_ms = next_due.text().and_then(|due| due.parse::<f64>().ok()).map_or(0, |due| due.ceil() as u64);
+    Ok(Settled {
+        refused,
+        claimed: read_claimed(queue, jobs, now_ms),
+        next_due_ms: (next_due_ms > 0).then_some(next_due_ms),
+        limited_for: (limited.count() > 0).then(|| Duration::from_millis(limited.count())),
+    })
+}
+
+fn read_claimed(queue: &Queue, jobs: Reply, now_ms: u64) -> Vec<Claimed> {
+    let read = |reply| {
+        let (id, job) = wire::job::from_claim(&queue.name, reply);
+        Claimed { id, job: job.map(|job| Job { processed_ms: Some(now_ms), ..job }) }
+    };
+    jobs.into_list().into_iter().map(read).collect()
+}
+
+/// A script's position, which counts from one, as an index.
+fn index(position: &Reply) -> Option<usize> {
+    usize::try_from(position.int()? - 1).ok()
+}

@@ -1,0 +1,47 @@
+//! What this process holds: which jobs, under which tokens.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+/// A held job: from its claim until its outcome is written.
+pub(super) struct Lease {
+    /// Proves ownership to every script.
+    pub(super) token: Arc<str>,
+    /// Stops the job.
+    pub(super) cancelled: CancellationToken,
+}
+
+/// The held jobs of one queue, by id.
+#[derive(Default)]
+pub(super) struct Leases(HashMap<String, Lease>);
+
+impl Leases {
+    pub(super) fn hold(&mut self, id: &str, lease: Lease) {
+        self.0.insert(id.to_owned(), lease);
+    }
+
+    /// Whether `token` still holds the job.
+    pub(super) fn holds(&self, id: &str, token: &str) -> bool {
+        self.0.get(id).is_some_and(|lease| &*lease.token == token)
+    }
+
+    /// Ends the holding of a job under `token`; a later claim of the same job is not touched.
+    pub(super) fn release(&mut self, id: &str, token: &str) -> Option<Lease> {
+        if self.holds(id, token) { self.0.remove(id) } else { None }
+    }
+
+    /// Ids and tokens, for renewal.
+    pub(super) fn list(&self) -> Vec<(String, Arc<str>)> {
+        self.0.iter().map(|(id, lease)| (id.clone(), Arc::clone(&lease.token))).collect()
+    }
+
+    pub(super) fn cancel_all(&self) {
+        self.0.values().for_each(|lease| lease.cancelled.cancel());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,135 @@
+//! The claiming side: one owning task per process, the *driver*, claims jobs, hands them to a [`Handler`] and settles
+//! what became of them.
+//!
+//! The driver has a thread and a connection of its own, so that a job which blocks the program's threads stops neither
+//! the renewal of locks nor the answers of others. Jobs run on the runtime that [`Worker::start`] was called on.
+
+mod call;
+mod driver;
+mod lease;
+mod metrics;
+mod options;
+mod status;
+mod waiter;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use operator_core::{Failure, Job, Json};
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::QueueError;
+use crate::queue::Queue;
+use crate::redis::{Redis, RedisConfig};
+use driver::Driver;
+pub use options::WorkerOptions;
+pub use status::Status;
+
+/// Runs jobs.
+pub trait Handler: Send + Sync + 'static {
+    /// Runs one job to its result. The future is dropped when the worker loses the job or hands it back; a panic in it
+    /// fails the attempt and nothing else.
+    fn run(&self, job: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>>;
+}
+
+/// A job that this worker holds.
+#[derive(Clone)]
+pub struct ClaimedJob {
+    /// The job as it was claimed.
+    pub job: Arc<Job>,
+    /// Its queue, for what a running job reports.
+    pub queue: Queue,
+    /// Cancelled the moment the job is no longer this worker's, or is to be handed back.
+    pub cancelled: CancellationToken,
+}
+
+/// A running worker. Dropping it hands everything back at once; [`Worker::stop`] lets jobs finish first.
+pub struct Worker {
+    stop: watch::Sender<Option<Instant>>,
+    done: oneshot::Receiver<Drained>,
+    status: Arc<Status>,
+}
+
+/// What a worker did with the jobs it held when it was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drained {
+    /// Jobs whose outcome was written after the stop.
+    pub settled: u64,
+    /// Jobs that went back in line.
+    pub handed_back: u64,
+    /// Jobs whose outcome could not be written because Redis was away: other workers recover them.
+    pub left: u64,
+}
+
+impl Worker {
+    /// Connects, announces the worker on its queues and begins to claim.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`] when Redis cannot be reached or is not fit; see [`Redis::connect`].
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
+    pub async fn start(
+        config: &RedisConfig,
+        options: WorkerOptions,
+        handler: Arc<dyn Handler>,
+    ) -> Result<Self, QueueError> {
+        let jobs_runtime = tokio::runtime::Handle::current();
+        let (stop, stopping) = watch::channel(None);
+        let (started, start) = oneshot::channel();
+        let (finished, done) = oneshot::channel();
+        let status = Arc::new(Status::new(options.concurrency));
+        let (config, driver_status) = (config.clone(), Arc::clone(&status));
+        std::thread::Builder::new()
+            .name("operator-driver".to_owned())
+            .spawn(move || {
+                let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(started.send(Err(no_thread(&error)))),
+                };
+                runtime.block_on(async move {
+                    match prepare(&config, &options).await {
+                        Ok((redis, queues)) => {
+                            let driver = Driver::new(redis, queues, options, handler, jobs_runtime, driver_status);
+                            let _ = started.send(Ok(()));
+                            let _ = finished.send(driver.run(stopping).await);
+                        }
+                        Err(error) => drop(started.send(Err(error))),
+                    }
+                });
+                runtime.shutdown_timeout(Duration::from_secs(1));
+            })
+            .map_err(|error| no_thread(&error))?;
+        start.await.unwrap_or_else(|_| Err(no_thread(&"it ended at once")))?;
+        Ok(Self { stop, done, status })
+    }
+
+    /// What the worker is doing, for health checks and gauges.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Stops claiming, lets running jobs finish for up to `drain`, and hands the rest back without costing them an
+    /// attempt.
+    pub async fn stop(self, drain: Duration) -> Drained {
+        let _ = self.stop.send(Some(Instant::now() + drain));
+        self.done.await.unwrap_or_default()
+    }
+}
+
+/// Connects and makes the queues known.
+async fn prepare(config: &RedisConfig, options: &WorkerOptions) -> Result<(Redis, Vec<Queue>), QueueError> {
+    let redis = Redis::connect(config).await?;
+    let queues: Vec<Queue> = options.queues.iter().map(|name| Queue::new(&redis, name.clone())).collect();
+    for queue in &queues {
+        queue.register().await?;
+    }
+    Ok((redis, queues))
+}
+
+fn no_thread(problem: &dyn std::fmt::Display) -> QueueError {
+    QueueError::Corrupt { what: "the worker's own thread".to_owned(), problem: problem.to_string() }
+}
