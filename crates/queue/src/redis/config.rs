@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig};
+use fred::types::config::{
+    Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
+};
 use operator_core::settings::Secret;
 
 use super::RedisError;
@@ -40,6 +42,13 @@ impl RedisConfig {
     }
 
     /// Checks what can be checked without connecting.
+    ///
+    /// # Errors
+    /// [`RedisError::Url`] and [`RedisError::Prefix`].
+    pub fn check(&self) -> Result<(), RedisError> {
+        self.parse().map(drop)
+    }
+
     pub(super) fn parse(&self) -> Result<Config, RedisError> {
         let url = self.url.expose();
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);

@@ -50,6 +50,7 @@ pub struct Worker {
     stop: watch::Sender<Option<Instant>>,
     done: oneshot::Receiver<Drained>,
     status: Arc<Status>,
+    redis: Redis,
 }
 
 /// What a worker did with the jobs it held when it was told to stop.
@@ -92,8 +93,9 @@ impl Worker {
                 runtime.block_on(async move {
                     match prepare(&config, &options).await {
                         Ok((redis, queues)) => {
+                            let shared = redis.clone();
                             let driver = Driver::new(redis, queues, options, handler, jobs_runtime, driver_status);
-                            let _ = started.send(Ok(()));
+                            let _ = started.send(Ok(shared));
                             let _ = finished.send(driver.run(stopping).await);
                         }
                         Err(error) => drop(started.send(Err(error))),
@@ -102,14 +104,25 @@ impl Worker {
                 runtime.shutdown_timeout(Duration::from_secs(1));
             })
             .map_err(|error| no_thread(&error))?;
-        start.await.unwrap_or_else(|_| Err(no_thread(&"it ended at once")))?;
-        Ok(Self { stop, done, status })
+        let redis = start.await.unwrap_or_else(|_| Err(no_thread(&"it ended at once")))?;
+        Ok(Self { stop, done, status, redis })
     }
 
     /// What the worker is doing, for health checks and gauges.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
+    }
+
+    /// The connection the worker shares, for readiness checks.
+    #[must_use]
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    /// Waits until the worker ends although nobody stopped it: a defect, after which it claims nothing any more.
+    pub async fn died(&mut self) {
+        let _ = (&mut self.done).await;
     }
 
     /// Stops claiming, lets running jobs finish for up to `drain`, and hands the rest back without costing them an
