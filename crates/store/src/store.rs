@@ -113,3 +113,25 @@ impl Store {
         self.database.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Servers move their tasks between threads; this fails to compile when a call cannot follow.
+    #[expect(dead_code, reason = "that it compiles is the test")]
+    fn every_call_may_move_between_threads(store: Store, config: &StoreConfig, filter: &RecordFilter) {
+        fn movable(_: impl Send) {}
+        movable(Store::open(config));
+        movable(store.ping());
+        movable(store.insert_records(&[]));
+        movable(store.record(""));
+        movable(store.record_in("", ""));
+        movable(store.records(filter, None, 1));
+        movable(store.missing("", &[]));
+        movable(store.counts());
+        movable(store.sweep_mark("", ""));
+        movable(store.set_sweep_mark("", "", 0));
+        movable(store.close());
+    }
+}
