@@ -1,0 +1,76 @@
+//! From the command line to the command: settings, logs, the connection.
+
+use std::time::Duration;
+
+use operator_core::settings::{Reader, vars};
+use operator_queue::{Queue, Redis, RedisConfig};
+use operator_telemetry::{LogFormat, LogStream, ProcessEnv, TelemetrySettings, init, log_older_names};
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{change, enqueue, inspect};
+
+/// Someone is waiting at a terminal: an unreachable Redis is said soon.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What every command has at hand.
+pub(crate) struct Session {
+    pub(crate) redis: Redis,
+    pub(crate) output: Output,
+    /// The largest job data accepted, in bytes.
+    max_data_bytes: u64,
+}
+
+impl Session {
+    /// A handle on the queue called `name`.
+    pub(crate) fn queue(&self, name: &operator_core::QueueName) -> Queue {
+        Queue::new(&self.redis, name.clone()).with_max_data_bytes(self.max_data_bytes)
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut reader = Reader::new(&ProcessEnv);
+    let telemetry = telemetry_settings(&mut reader);
+    let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
+    let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
+    let max_data_bytes = reader.number(&vars::OPERATOR_MAX_DATA_BYTES, 1024 * 1024, 1..=256 * 1024 * 1024);
+    let older_names = reader.older_names().to_vec();
+    reader.finish()?;
+
+    let telemetry =
+        init(&telemetry, "operator", LogStream::Stderr).map_err(|error| Failure::Setup(error.to_string()))?;
+    log_older_names(&older_names);
+    let config = RedisConfig { connect_timeout: CONNECT_TIMEOUT, ..RedisConfig::new(url).with_prefix(prefix) };
+    let redis = Redis::connect(&config).await?;
+    let session = Session { redis, output: Output::new(arguments.json), max_data_bytes };
+    let result = command(&session, arguments.command).await;
+    session.redis.close().await;
+    telemetry.shutdown().await;
+    result
+}
+
+/// A command is quiet unless asked: only warnings, as text.
+fn telemetry_settings(reader: &mut Reader<'_>) -> TelemetrySettings {
+    let mut settings = TelemetrySettings::read(reader);
+    if reader.text(&vars::LOG_LEVEL).is_none() {
+        settings.log_filter = "warn".to_owned();
+    }
+    settings.log_format = settings.log_format.or(Some(LogFormat::Text));
+    settings
+}
+
+async fn command(session: &Session, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Enqueue(arguments) => enqueue::run(session, arguments).await,
+        Command::Queues => inspect::queues(session).await,
+        Command::Jobs(arguments) => inspect::jobs(session, &arguments).await,
+        Command::Job { queue, id } => inspect::job(session, &queue, &id).await,
+        Command::Retry(arguments) => change::retry(session, &arguments).await,
+        Command::Promote(chosen) => change::promote(session, &chosen).await,
+        Command::Remove(chosen) => change::remove(session, &chosen).await,
+        Command::Pause { queue } => change::pause(session, &queue).await,
+        Command::Resume { queue } => change::resume(session, &queue).await,
+    }
+}

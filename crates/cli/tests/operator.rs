@@ -1,0 +1,141 @@
+//! The command `operator` as a person or a script uses it: real processes against a private Redis.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use operator_testkit::RedisServer;
+use serde_json::Value;
+
+fn operator(url: &str, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_operator"));
+    command.args(arguments).env_clear().env("REDIS_URL", url);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("operator starts");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    thread::scope(|scope| {
+        // Beside the reading, so that neither side waits on a full pipe. A command that reads no input may have ended.
+        scope.spawn(move || drop(stdin.write_all(input.as_bytes())));
+        child.wait_with_output().expect("operator ends")
+    })
+}
+
+/// The JSON lines of a command that must succeed.
+fn json(url: &str, arguments: &[&str], input: &str) -> Vec<Value> {
+    let output = operator(url, &[arguments, &["--json"]].concat(), input);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The exit code and the message of a command that must fail.
+fn failure(url: &str, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let output = operator(url, arguments, input);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn a_job_is_added_shown_and_removed() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let added = json(&url, &["enqueue", "mail", "send", "--data", "{\"to\":1.0}", "--opts", "{\"attempts\":3}"], "");
+    let id = added[0]["id"].as_str().unwrap();
+
+    let job = &json(&url, &["job", "mail", id], "")[0];
+    assert_eq!(
+        (job["name"].as_str(), job["state"].as_str(), job["status"].as_str()),
+        (Some("send"), Some("waiting"), Some("pending"))
+    );
+    assert_eq!((&job["data"]["to"], &job["opts"]["attempts"]), (&1.0.into(), &3.into()));
+
+    let queues = json(&url, &["queues"], "");
+    assert_eq!((queues[0]["name"].as_str(), &queues[0]["counts"]["waiting"]), (Some("mail"), &1.into()));
+
+    assert_eq!(json(&url, &["remove", "mail", id], "")[0]["done"], "removed");
+    let (code, message) = failure(&url, &["job", "mail", id], "");
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains(id), "{message}");
+}
+
+#[tokio::test]
+async fn a_stream_of_jobs_goes_to_the_queues_its_lines_name() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let line = |index: usize| match index % 2 {
+        0 => format!("{{\"name\":\"n\",\"data\":{index}}}\n"),
+        _ => format!("{{\"queue\":\"other\",\"name\":\"n\",\"data\":{index}}}\n"),
+    };
+    let input: String = (0..2500).map(line).collect();
+    assert_eq!(json(&url, &["enqueue", "mail", "--stdin"], &input).len(), 2500);
+    let queues = json(&url, &["queues"], "");
+    let waiting: Vec<u64> = queues.iter().map(|queue| queue["counts"]["waiting"].as_u64().unwrap()).collect();
+    assert_eq!(waiting, [1250, 1250]);
+}
+
+#[tokio::test]
+async fn jobs_are_listed_by_state_up_to_a_limit() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let input = "{\"name\":\"now\"}\n\n{\"name\":\"later\",\"opts\":{\"delay\":600000}}\n".repeat(2);
+    json(&url, &["enqueue", "mail", "--stdin"], &input);
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let jobs = json(&url, &[&["jobs", "mail"], arguments].concat(), "");
+        jobs.iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&[]), ["now", "now", "later", "later"]);
+    assert_eq!(names(&["--state", "delayed"]), ["later", "later"]);
+    assert_eq!(names(&["--limit", "3"]), ["now", "now", "later"]);
+
+    let text = String::from_utf8(operator(&url, &["jobs", "mail", "--limit", "1"], "").stdout).unwrap();
+    assert!(text.starts_with("ID ") && text.lines().count() == 2, "{text}");
+}
+
+#[tokio::test]
+async fn a_delayed_job_is_promoted_and_one_that_waits_is_refused() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let add =
+        |opts: &str| json(&url, &["enqueue", "mail", "send", "--opts", opts], "")[0]["id"].as_str().unwrap().to_owned();
+    let (delayed, waiting) = (add("{\"delay\":600000}"), add("{}"));
+    let output = operator(&url, &["promote", "mail", &waiting, &delayed], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&format!("promoted {delayed}")));
+    assert_eq!(json(&url, &["job", "mail", &delayed], "")[0]["state"], "waiting");
+    assert_eq!(failure(&url, &["retry", "mail", &waiting], "").0, Some(1));
+}
+
+#[tokio::test]
+async fn a_queue_is_paused_and_resumed() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    json(&url, &["enqueue", "mail", "send"], "");
+    let paused = || json(&url, &["queues"], "")[0]["paused"].clone();
+    json(&url, &["pause", "mail"], "");
+    assert_eq!(paused(), true);
+    json(&url, &["resume", "mail"], "");
+    assert_eq!(paused(), false);
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_named_with_its_place() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let (code, message) = failure(&url, &["enqueue", "mail", "--stdin"], "{\"name\":\"a\"}\n{\"nam\":\"b\"}\n");
+    assert!(code == Some(2) && message.contains("line 2") && message.contains("nam"), "{message}");
+    assert_eq!(json(&url, &["queues"], "")[0]["counts"]["waiting"], 1);
+
+    let (code, message) = failure(&url, &["enqueue", "mail", "send", "--data", "{oops"], "");
+    assert!(code == Some(2) && message.contains("--data"), "{message}");
+    let (code, message) = failure(&url, &["enqueue", "mail", "send", "--opts", "{\"jobId\":\"wait\"}"], "");
+    assert!(code == Some(1) && message.contains("reserved"), "{message}");
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_be_used_has_its_own_exit_code() {
+    let free = operator_testkit::ports::free_port();
+    let (code, message) = failure(&format!("redis://127.0.0.1:{free}"), &["queues"], "");
+    assert!(code == Some(69) && message.contains("REDIS_URL"), "{message}");
+    let (code, message) = failure("localhost:6379", &["queues"], "");
+    assert!(code == Some(78) && message.contains("REDIS_URL"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
