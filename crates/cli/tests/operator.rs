@@ -24,14 +24,14 @@ fn operator(url: &str, arguments: &[&str], input: &str) -> Output {
 fn json(url: &str, arguments: &[&str], input: &str) -> Vec<Value> {
     let output = operator(url, &[arguments, &["--json"]].concat(), input);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = String::from_utf8(output.stdout).expect("output is text");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
 /// The exit code and the message of a command that must fail.
 fn failure(url: &str, arguments: &[&str], input: &str) -> (Option<i32>, String) {
     let output = operator(url, arguments, input);
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    (output.status.code(), String::from_utf8(output.stderr).expect("messages are text"))
 }
 
 #[tokio::test]
