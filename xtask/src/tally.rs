@@ -49,10 +49,11 @@ fn pass_through(from: impl Read, mut to: impl Write) -> Tally {
     tally
 }
 
-/// The counts of a closing line of nextest or of the standard test harness.
+/// The counts of a closing line of nextest or of the standard test harness. The latter's begin a line; indented, they
+/// are what nextest repeats of a single failed test.
 fn closing_line(line: &str) -> Option<Tally> {
     let line = without_colour(line);
-    if let Some((_, counts)) = line.split_once("test result:") {
+    if let Some(counts) = line.strip_prefix("test result:") {
         return Some(counts_of(counts, &[';', '.']));
     }
     let (_, summary) = line.trim_start().strip_prefix("Summary [")?.split_once("run:")?;
@@ -98,6 +99,7 @@ mod tests {
             Some((3, 0, 0)),
         );
         check("test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 9 filtered out", Some((3, 1, 2)));
+        check("    test result: FAILED. 0 passed; 1 failed; 0 ignored", None);
         check("test tests::a ... ok", None);
     }
 
