@@ -52,3 +52,31 @@ impl Guardian {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn processes_end_when_whoever_started_them_is_gone() {
+        let mut process = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut guardian = Guardian::start().unwrap();
+        guardian.watch(process.id());
+        drop(guardian.shell.stdin.take());
+        assert_eq!(process.wait().unwrap().signal(), Some(signal_hook::consts::SIGTERM));
+        guardian.shell.wait().unwrap();
+    }
+
+    #[test]
+    fn a_dismissed_guardian_ends_nothing() {
+        let mut process = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut guardian = Guardian::start().unwrap();
+        guardian.watch(process.id());
+        guardian.dismiss();
+        assert!(process.try_wait().unwrap().is_none());
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+}
