@@ -16,6 +16,19 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Queues(QueueCommand),
+    /// Ask a dispatcher or worker whether it is well; exit code 0 says yes
+    Health {
+        /// Where to ask [default: /health on PORT, then on HEALTH_PORT, of this machine]
+        #[arg(value_parser = crate::health::url)]
+        url: Option<url::Url>,
+    },
+}
+
+/// What works on the queues in Redis.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
     /// Add one job, or with --stdin as many as there are lines
     Enqueue(Enqueue),
     /// List the queues with their counts

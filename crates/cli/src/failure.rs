@@ -27,6 +27,12 @@ pub(crate) enum Failure {
     /// There is no such job.
     #[error("queue {queue} has no job {id}")]
     NotFound { queue: String, id: String },
+    /// A service says that it is not well.
+    #[error("{url} says no")]
+    Unwell { url: String },
+    /// A service could not be asked.
+    #[error("failed to ask {what}: {problem}")]
+    Silent { what: String, problem: String },
     /// The output could not be written.
     #[error("failed to write: {0}")]
     Output(#[from] io::Error),
@@ -48,7 +54,10 @@ impl Failure {
             Self::Settings(_) | Self::Setup(_) => Exit::Config,
             Self::Input { .. } => Exit::Usage,
             Self::Queue(QueueError::Redis(error)) => exit_of(error),
-            Self::Queue(_) | Self::Partly { .. } | Self::NotFound { .. } | Self::Output(_) => Exit::Failed,
+            Self::Silent { .. } => Exit::Unavailable,
+            Self::Queue(_) | Self::Partly { .. } | Self::NotFound { .. } | Self::Unwell { .. } | Self::Output(_) => {
+                Exit::Failed
+            }
         }
     }
 }

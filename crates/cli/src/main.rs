@@ -5,6 +5,7 @@ mod run;
 
 mod change;
 mod enqueue;
+mod health;
 mod inspect;
 
 mod failure;

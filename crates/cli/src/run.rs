@@ -6,10 +6,10 @@ use operator_core::settings::{Reader, vars};
 use operator_queue::{Queue, Redis, RedisConfig};
 use operator_telemetry::{LogFormat, LogStream, ProcessEnv, TelemetrySettings, init, log_older_names};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, QueueCommand};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{change, enqueue, inspect};
+use crate::{change, enqueue, health, inspect};
 
 /// Someone is waiting at a terminal: an unreachable Redis is said soon.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,6 +31,14 @@ impl Session {
 
 /// Does what the command line asks for.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let output = Output::new(arguments.json);
+    match arguments.command {
+        Command::Queues(command) => on_queues(command, output).await,
+        Command::Health { url } => health::run(url.as_ref(), Reader::new(&ProcessEnv), &output).await,
+    }
+}
+
+async fn on_queues(command: QueueCommand, output: Output) -> Result<(), Failure> {
     let mut reader = Reader::new(&ProcessEnv);
     let telemetry = telemetry_settings(&mut reader);
     let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
@@ -44,8 +52,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     log_older_names(&older_names);
     let config = RedisConfig { connect_timeout: CONNECT_TIMEOUT, ..RedisConfig::new(url).with_prefix(prefix) };
     let redis = Redis::connect(&config).await?;
-    let session = Session { redis, output: Output::new(arguments.json), max_data_bytes };
-    let result = command(&session, arguments.command).await;
+    let session = Session { redis, output, max_data_bytes };
+    let result = perform(&session, command).await;
     session.redis.close().await;
     telemetry.shutdown().await;
     result
@@ -61,16 +69,16 @@ fn telemetry_settings(reader: &mut Reader<'_>) -> TelemetrySettings {
     settings
 }
 
-async fn command(session: &Session, command: Command) -> Result<(), Failure> {
+async fn perform(session: &Session, command: QueueCommand) -> Result<(), Failure> {
     match command {
-        Command::Enqueue(arguments) => enqueue::run(session, arguments).await,
-        Command::Queues => inspect::queues(session).await,
-        Command::Jobs(arguments) => inspect::jobs(session, &arguments).await,
-        Command::Job { queue, id } => inspect::job(session, &queue, &id).await,
-        Command::Retry(arguments) => change::retry(session, &arguments).await,
-        Command::Promote(chosen) => change::promote(session, &chosen).await,
-        Command::Remove(chosen) => change::remove(session, &chosen).await,
-        Command::Pause { queue } => change::pause(session, &queue).await,
-        Command::Resume { queue } => change::resume(session, &queue).await,
+        QueueCommand::Enqueue(arguments) => enqueue::run(session, arguments).await,
+        QueueCommand::Queues => inspect::queues(session).await,
+        QueueCommand::Jobs(arguments) => inspect::jobs(session, &arguments).await,
+        QueueCommand::Job { queue, id } => inspect::job(session, &queue, &id).await,
+        QueueCommand::Retry(arguments) => change::retry(session, &arguments).await,
+        QueueCommand::Promote(chosen) => change::promote(session, &chosen).await,
+        QueueCommand::Remove(chosen) => change::remove(session, &chosen).await,
+        QueueCommand::Pause { queue } => change::pause(session, &queue).await,
+        QueueCommand::Resume { queue } => change::resume(session, &queue).await,
     }
 }

@@ -1,6 +1,6 @@
 //! The command `operator` as a person or a script uses it: real processes against a private Redis.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
@@ -138,4 +138,33 @@ async fn a_redis_that_cannot_be_used_has_its_own_exit_code() {
     let (code, message) = failure("localhost:6379", &["queues"], "");
     assert!(code == Some(78) && message.contains("REDIS_URL"), "{message}");
     assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+/// A service that answers one request with `status`.
+fn service(status: &'static str) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("the socket is bound");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("operator connects");
+        let mut request = [0; 1024];
+        let read = stream.read(&mut request).expect("operator asks");
+        let asked = String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\n\r\n{asked}").expect("operator listens");
+    });
+    address
+}
+
+#[test]
+fn health_is_yes_no_or_silence() {
+    let asked = |status| format!("http://{}/ready?deep=1", service(status));
+    let answer = &json("", &["health", &asked("200 OK")], "")[0];
+    assert_eq!((&answer["status"], &answer["body"]), (&200.into(), &"GET /ready?deep=1 HTTP/1.0".into()));
+
+    let (code, message) = failure("", &["health", &asked("503 Service Unavailable")], "");
+    assert_eq!(code, Some(1), "{message}");
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+    let (code, message) = failure("", &["health", &format!("http://{free}/")], "");
+    assert_eq!(code, Some(69), "{message}");
+    assert!(message.contains(&free.to_string()), "{message}");
 }
