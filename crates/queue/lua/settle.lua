@@ -7,10 +7,11 @@
 --   1 key prefix of the queue, with the trailing colon
 --   2 the worker's clock, epoch ms
 --   3 msgpack list of outcomes: [id, token, kind, value, stack, delay, lifo, keep count, keep age (s), keep limit,
---     attempts, record]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back; value is the
+--     attempts]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back; value is the
 --     result as JSON or the reason as text; a keep count or age of -1 is none
 --   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil]: what to claim
 --   5 how many entries history may hold; 0 keeps none
+--   6.. with history, the record of each outcome (Redis' msgpack reads no binary, so they are not in the list)
 -- Reply
 --   1 flat list of position (from 1) and error code of the refused outcomes
 --   2 list of claimed jobs: name, data, opts, timestamp, delay, priority, atm, ats, stc, stacktrace, defa, rjk, deid,
@@ -35,7 +36,7 @@ local meta = read_meta(keys.meta)
 local refused, has_finished = {}, false
 if #outcomes > 0 then
     redis.call("XTRIM", keys.events, "MAXLEN", "~", meta.max_events)
-    refused, has_finished = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]))
+    refused, has_finished = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5)
 end
 
 local jobs, next_due, rate_ttl = {}, 0, 0

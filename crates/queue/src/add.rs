@@ -86,7 +86,14 @@ impl Queue {
                 let (delay, priority) = (job.opts.delay_ms, job.opts.priority.get());
                 let opts = wire::options::encode(&job.opts);
                 WireJob(
-                    id.as_str(), may_exist, &job.name, job.data.as_str(), opts, timestamp, delay, priority,
+                    id.as_str(),
+                    may_exist,
+                    &job.name,
+                    job.data.as_str(),
+                    opts,
+                    timestamp,
+                    delay,
+                    priority,
                     job.opts.lifo,
                 )
             })

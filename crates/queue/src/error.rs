@@ -15,7 +15,9 @@ pub enum QueueError {
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
     /// The data of a job is larger than allowed; nothing was written.
-    #[error("{field}: the data has {bytes} bytes and at most {limit} are allowed; keep it elsewhere and pass a reference")]
+    #[error(
+        "{field}: the data has {bytes} bytes and at most {limit} are allowed; keep it elsewhere and pass a reference"
+    )]
     TooLarge {
         /// Where the limit stands: the job's `opts.sizeLimit` or the setting.
         field: &'static str,

@@ -95,8 +95,13 @@ impl HistoryReader {
         let mut entries = Vec::new();
         for queue in &self.queues {
             let args = vec![
-                self.stream(queue).into(), GROUP.into(), self.consumer.as_str().into(), TAKE_OVER_MS.into(),
-                "0".into(), "COUNT".into(), max.into(),
+                self.stream(queue).into(),
+                GROUP.into(),
+                self.consumer.as_str().into(),
+                TAKE_OVER_MS.into(),
+                "0".into(),
+                "COUNT".into(),
+                max.into(),
             ];
             let claimed = self.redis.command("XAUTOCLAIM", args).await?.into_list().into_iter().nth(1);
             let claimed = claimed.map(Reply::into_list).unwrap_or_default();
@@ -205,6 +210,17 @@ impl Queue {
         Ok(self.redis.command("XLEN", vec![self.keys.key("operator:history").into()]).await?.count())
     }
 
+    /// When the oldest entry that waits for a dispatcher was written, epoch ms; `None` when none waits.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`].
+    pub async fn history_oldest_ms(&self) -> Result<Option<u64>, QueueError> {
+        let args = vec![self.keys.key("operator:history").into(), "-".into(), "+".into(), "COUNT".into(), 1i64.into()];
+        let oldest = self.redis.command("XRANGE", args).await?.into_list().into_iter().next();
+        let id = oldest.and_then(|entry| entry.into_list().first()?.text());
+        Ok(id.and_then(|id| id.split('-').next()?.parse().ok()))
+    }
+
     /// Ids and finishing times of jobs that are kept in `state` (completed or failed) and finished at `since_ms` or
     /// later, oldest first, at most `max`.
     ///
@@ -217,7 +233,12 @@ impl Queue {
         max: u64,
     ) -> Result<Vec<(String, u64)>, QueueError> {
         let args = vec![
-            self.state_key(state), since_ms.into(), "+inf".into(), "WITHSCORES".into(), "LIMIT".into(), 0i64.into(),
+            self.state_key(state),
+            since_ms.into(),
+            "+inf".into(),
+            "WITHSCORES".into(),
+            "LIMIT".into(),
+            0i64.into(),
             max.into(),
         ];
         let reply = self.redis.command("ZRANGEBYSCORE", args).await?.into_list();

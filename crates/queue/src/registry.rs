@@ -31,7 +31,12 @@ pub async fn discover_queues(redis: &Redis) -> Result<BTreeSet<QueueName>, Queue
     let mut cursor = "0".to_owned();
     loop {
         let args = vec![
-            cursor.into(), "MATCH".into(), pattern.as_str().into(), "COUNT".into(), SCAN_STEP.into(), "TYPE".into(),
+            cursor.into(),
+            "MATCH".into(),
+            pattern.as_str().into(),
+            "COUNT".into(),
+            SCAN_STEP.into(),
+            "TYPE".into(),
             "hash".into(),
         ];
         let mut page = redis.command("SCAN", args).await?.into_list().into_iter();

@@ -6,8 +6,8 @@ local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
 local LOCK_MISMATCH, FAILED_CHILDREN = -6, -9
 
 -- Positions in an outcome, as the worker encodes it.
-local ID, TOKEN, KIND, VALUE, STACK, DELAY, LIFO, KEEP_COUNT, KEEP_AGE, KEEP_LIMIT, ATTEMPTS, RECORD =
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local ID, TOKEN, KIND, VALUE, STACK, DELAY, LIFO, KEEP_COUNT, KEEP_AGE, KEEP_LIMIT, ATTEMPTS =
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local COMPLETED, FAILED, RETRIED, DELAYED, RETURNED = 1, 2, 3, 4, 5
 
 local function any_has_children(prefix, outcomes)
@@ -27,7 +27,7 @@ local function why_not_complete(job_key)
 end
 
 -- Reads what the outcomes need and sorts out those that their worker has no right to settle.
--- Returns the accepted as {outcome, fields}, and a flat list of position and code for the others.
+-- Returns the accepted as {outcome, fields, position}, and a flat list of position and code for the others.
 local function check_ownership(prefix, keys, outcomes, with_data)
     local lock_keys, accepted, refused = {}, {}, {}
     for index, outcome in ipairs(outcomes) do lock_keys[index] = prefix .. outcome[ID] .. ":lock" end
@@ -56,7 +56,7 @@ local function check_ownership(prefix, keys, outcomes, with_data)
             refused[#refused + 1] = index
             refused[#refused + 1] = code
         else
-            accepted[#accepted + 1] = { outcome, fields }
+            accepted[#accepted + 1] = { outcome, fields, index }
         end
     end
     if #released > 0 then
@@ -151,8 +151,9 @@ local function hand_back(keys, outcome, fields)
     redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "active")
 end
 
--- Settles the outcomes and returns the refused and whether a job finished.
-local function settle(prefix, keys, outcomes, meta, now, history_max)
+-- Settles the outcomes and returns the refused and whether a job finished. The record of an outcome is the argument
+-- that many places after `records_at`.
+local function settle(prefix, keys, outcomes, meta, now, history_max, records_at)
     local accepted, refused = check_ownership(prefix, keys, outcomes, history_max > 0)
     local finished = { completed = new_finished(prefix, keys.completed, now),
         failed = new_finished(prefix, keys.failed, now) }
@@ -166,7 +167,7 @@ local function settle(prefix, keys, outcomes, meta, now, history_max)
             finish(prefix, keys, outcome, fields, finished, now)
             if history_max > 0 then
                 local at = #history
-                history[at + 1], history[at + 2] = "record", outcome[RECORD]
+                history[at + 1], history[at + 2] = "record", ARGV[records_at + pair[3]]
                 history[at + 3], history[at + 4] = "data", fields[8]
                 history[at + 5], history[at + 6] = "value", outcome[VALUE]
             end

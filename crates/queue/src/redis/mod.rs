@@ -130,18 +130,24 @@ impl Redis {
     fn report_reconnects(&self) {
         let mut reconnects = self.0.client.reconnect_rx();
         let mut errors = self.0.client.error_rx();
+        let connected = metrics::gauge!("operator_redis_connected");
+        connected.set(1.0);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     server = reconnects.recv() => match server {
                         Ok(server) => {
                             metrics::counter!("operator_redis_reconnects_total").increment(1);
+                            connected.set(1.0);
                             tracing::info!(%server, "connected to redis again");
                         }
                         Err(_) => break,
                     },
                     error = errors.recv() => match error {
-                        Ok((error, _)) => tracing::warn!(%error, "lost the connection to redis"),
+                        Ok((error, _)) => {
+                            connected.set(0.0);
+                            tracing::warn!(%error, "lost the connection to redis");
+                        }
                         Err(_) => break,
                     },
                 }
@@ -150,11 +156,7 @@ impl Redis {
     }
 }
 
-fn build(
-    config: &RedisConfig,
-    parsed: fred::types::config::Config,
-    is_blocking: bool,
-) -> Result<Client, RedisError> {
+fn build(config: &RedisConfig, parsed: fred::types::config::Config, is_blocking: bool) -> Result<Client, RedisError> {
     // Several TLS providers may be linked; the first call decides, later ones are refused and that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Builder::from_config(parsed);

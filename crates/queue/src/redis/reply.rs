@@ -14,10 +14,6 @@ impl Reply {
         Self(value)
     }
 
-    pub(crate) fn is_nil(&self) -> bool {
-        self.0.is_null()
-    }
-
     /// The answer as text, with what is not UTF-8 replaced. `None` for nil and lists.
     pub(crate) fn text(&self) -> Option<String> {
         match &self.0 {

@@ -24,7 +24,19 @@ pub(crate) fn from_hash(queue: &QueueName, id: &str, reply: Reply) -> Result<Opt
 
 /// The fields of a claim's reply, in its order.
 const CLAIMED: [&str; 14] = [
-    "name", "data", "opts", "timestamp", "delay", "priority", "atm", "ats", "stc", "stacktrace", "defa", "rjk", "deid",
+    "name",
+    "data",
+    "opts",
+    "timestamp",
+    "delay",
+    "priority",
+    "atm",
+    "ats",
+    "stc",
+    "stacktrace",
+    "defa",
+    "rjk",
+    "deid",
     "parentKey",
 ];
 
@@ -41,11 +53,7 @@ pub(crate) fn from_claim(queue: &QueueName, reply: Reply) -> (String, Result<Job
     (id, job)
 }
 
-fn from_fields(
-    queue: &QueueName,
-    id: &str,
-    mut field: impl FnMut(&str) -> Option<String>,
-) -> Result<Job, QueueError> {
+fn from_fields(queue: &QueueName, id: &str, mut field: impl FnMut(&str) -> Option<String>) -> Result<Job, QueueError> {
     let corrupt = |field: &str, error: serde_json::Error| QueueError::Corrupt {
         what: format!("{field} of job {id} in queue {queue}"),
         problem: error.to_string(),

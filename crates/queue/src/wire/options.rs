@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn odd_writers_do_not_hide_the_other_options() {
-        let options = decode(r#"{"attempts":3.0,"backoff":[],"delay":1e3,"keepLogs":7,"priority":-4,"removeOnFail":"x"}"#);
+        let options =
+            decode(r#"{"attempts":3.0,"backoff":[],"delay":1e3,"keepLogs":7,"priority":-4,"removeOnFail":"x"}"#);
         assert_eq!((options.attempts, options.delay_ms, options.keep_logs), (3, 1000, Some(7)));
         assert_eq!(decode("not json"), JobOptions::default());
     }

@@ -42,20 +42,7 @@ pub(crate) struct KeepDefaults {
 
 /// In the order of the script's positions.
 #[derive(Serialize)]
-struct WireOutcome<'a>(
-    &'a str,
-    &'a str,
-    u8,
-    &'a str,
-    String,
-    u64,
-    bool,
-    i64,
-    i64,
-    u64,
-    u32,
-    #[serde(with = "bytes")] Vec<u8>,
-);
+struct WireOutcome<'a>(&'a str, &'a str, u8, &'a str, String, u64, bool, i64, i64, u64, u32);
 
 impl Verdict {
     /// Decides what follows from a failed attempt: another one now, later, or none. `random` is in `0.0..1.0`.
@@ -77,33 +64,26 @@ impl Verdict {
             },
         }
     }
-
-    /// The label of the outcome's counter.
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Completed(_) => "completed",
-            Self::Failed { .. } => "failed",
-            Self::Retried { .. } => "retried",
-            Self::HandedBack => "handed_back",
-        }
-    }
 }
 
-/// Packs `outcomes` for the script. `worker` and `with_history` decide what the records hold.
-pub(crate) fn pack(
-    outcomes: &[Outcome],
-    defaults: KeepDefaults,
-    worker: Option<&str>,
-    with_history: bool,
-    now_ms: u64,
-) -> Vec<u8> {
-    let wire: Vec<WireOutcome<'_>> =
-        outcomes.iter().map(|outcome| outcome.to_wire(defaults, worker, with_history, now_ms)).collect();
+/// Packs `outcomes` for the script.
+pub(crate) fn pack(outcomes: &[Outcome], defaults: KeepDefaults) -> Vec<u8> {
+    let wire: Vec<WireOutcome<'_>> = outcomes.iter().map(|outcome| outcome.to_wire(defaults)).collect();
     rmp_serde::to_vec(&wire).expect("text and numbers can be packed")
 }
 
 impl Outcome {
-    fn to_wire(&self, defaults: KeepDefaults, worker: Option<&str>, with_history: bool, now_ms: u64) -> WireOutcome<'_> {
+    /// The terminal record as `worker` leaves it in the history stream; empty when the job has not finished.
+    pub(crate) fn record(&self, worker: Option<&str>, now_ms: u64) -> Vec<u8> {
+        let (is_completed, stacks) = match &self.verdict {
+            Verdict::Completed(_) => (true, &[][..]),
+            Verdict::Failed { stacks, .. } => (false, &stacks[..]),
+            Verdict::Retried { .. } | Verdict::HandedBack => return Vec::new(),
+        };
+        WireRecord::new(&self.job, is_completed, stacks, worker, now_ms).pack()
+    }
+
+    fn to_wire(&self, defaults: KeepDefaults) -> WireOutcome<'_> {
         let job = &*self.job;
         let (kind, value, stacks, delay_ms) = match &self.verdict {
             Verdict::Completed(result) => (1, result.as_str(), &[][..], 0),
@@ -117,16 +97,20 @@ impl Outcome {
             _ => job.opts.remove_on_fail.unwrap_or(defaults.failed),
         };
         let (keep_count, keep_age, keep_limit) = keep_numbers(keep);
-        let record = if with_history && kind <= 2 {
-            WireRecord::new(job, kind == 1, stacks, worker, now_ms).pack()
-        } else {
-            Vec::new()
-        };
         let stack_json =
             if matches!(kind, 2..=4) { serde_json::to_string(stacks).unwrap_or_default() } else { String::new() };
         WireOutcome(
-            job.id.as_str(), &self.token, kind, value, stack_json, delay_ms, job.opts.lifo, keep_count, keep_age,
-            keep_limit, job.opts.attempts, record,
+            job.id.as_str(),
+            &self.token,
+            kind,
+            value,
+            stack_json,
+            delay_ms,
+            job.opts.lifo,
+            keep_count,
+            keep_age,
+            keep_limit,
+            job.opts.attempts,
         )
     }
 }
@@ -156,15 +140,6 @@ fn stacks_with(job: &Job, failure: &Failure) -> Vec<String> {
         stacks.drain(..stacks.len() - MAX_STACKS);
     }
     stacks
-}
-
-/// Binary in msgpack, so that Lua gets the bytes and not a list of numbers.
-mod bytes {
-    use serde::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
 }
 
 #[cfg(test)]
@@ -204,7 +179,8 @@ mod tests {
     fn decide(job: &Job, failure: Failure) -> String {
         match Verdict::of_failure(job, failure, 0.0) {
             Verdict::Retried { delay_ms, .. } => format!("retry in {delay_ms}"),
-            verdict => verdict.label().to_owned(),
+            Verdict::Failed { .. } => "failed".to_owned(),
+            other => format!("{other:?}"),
         }
     }
 

@@ -25,13 +25,7 @@ pub(crate) struct WireRecord {
 
 impl WireRecord {
     /// What `worker` knows of `job`, whose attempt ended at `finished_ms`.
-    pub(crate) fn new(
-        job: &Job,
-        is_completed: bool,
-        stack: &[String],
-        worker: Option<&str>,
-        finished_ms: u64,
-    ) -> Self {
+    pub(crate) fn new(job: &Job, is_completed: bool, stack: &[String], worker: Option<&str>, finished_ms: u64) -> Self {
         Self {
             id: job.id.to_string(),
             name: job.name.clone(),

@@ -81,15 +81,18 @@ impl Terms {
         let now = now_ms();
         let worker = self.worker.as_deref();
         let with_history = self.history_max_entries.is_some();
-        let outcomes = outcome::pack(&request.outcomes, self.keep, worker, with_history, now);
+        let outcomes = outcome::pack(&request.outcomes, self.keep);
         let claim = (request.claim.count, &*request.claim.token, self.lock_ms, worker);
-        let args: Vec<Arg> = vec![
+        let mut args: Vec<Arg> = vec![
             queue.keys.prefix().into(),
             now.into(),
             outcomes.into(),
             rmp_serde::to_vec(&claim).expect("text and numbers can be packed").into(),
             self.history_max_entries.unwrap_or(0).into(),
         ];
+        if with_history {
+            args.extend(request.outcomes.iter().map(|outcome| Arg::from(outcome.record(worker, now))));
+        }
         let reply = queue.script(&scripts::SETTLE, None, args).await?;
         read_settled(queue, reply, now)
     }
@@ -122,7 +125,9 @@ impl Terms {
     /// Looks for jobs whose worker went silent; returns how many went back in line.
     pub(super) async fn check_stalled(&self, queue: &Queue) -> Result<u64, RedisError> {
         let args = vec![
-            queue.keys.prefix().into(), now_ms().into(), self.stalled_interval_ms.into(),
+            queue.keys.prefix().into(),
+            now_ms().into(),
+            self.stalled_interval_ms.into(),
             u64::from(self.max_stalled).into(),
         ];
         Ok(queue.script(&scripts::STALLED, None, args).await?.into_list().len() as u64)

@@ -95,7 +95,6 @@ struct Finished {
     queue: usize,
     job: Arc<Job>,
     token: Arc<str>,
-    took: Duration,
     /// `None` when it was stopped.
     result: Option<Result<Json, Failure>>,
 }
@@ -292,7 +291,9 @@ impl Driver {
                     served.is_ready = true;
                     tracing::warn!(queue = %served.queue.name, count, "put jobs of silent workers back in line");
                 }
-                Err(error) => tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot check for stalled jobs"),
+                Err(error) => {
+                    tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot check for stalled jobs")
+                }
             },
             Called::Woken => {}
         }
@@ -390,14 +391,13 @@ impl Driver {
         let claimed = ClaimedJob { job: Arc::clone(&job), queue, cancelled: cancelled.clone() };
         let (handler, token) = (Arc::clone(&self.handler), Arc::clone(token));
         let task = async move {
-            let started = Instant::now();
             let run = AssertUnwindSafe(async move { handler.run(claimed).await }).catch_unwind();
             let result = tokio::select! {
                 biased;
                 result = run => Some(result.unwrap_or_else(|panic| Err(panicked(&*panic)))),
                 () = cancelled.cancelled() => None,
             };
-            Finished { queue: position, job, token, took: started.elapsed(), result }
+            Finished { queue: position, job, token, result }
         };
         self.tasks.spawn_on(task, &self.runtime);
     }
@@ -423,12 +423,11 @@ impl Driver {
     }
 
     fn take_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { queue, job, token, took, result }) = finished else {
+        let Ok(Finished { queue, job, token, result }) = finished else {
             // Panics are caught inside: only the end of the program's runtime aborts a job's task.
             return tracing::error!("a job's task was aborted with its runtime");
         };
         let served = &mut self.queues[queue];
-        served.metrics.ran(took);
         if !served.leases.holds(job.id.as_str(), &token) {
             return tracing::debug!(queue = %served.queue.name, id = %job.id, "dropped the result of a lost job");
         }

@@ -15,7 +15,6 @@ pub(super) struct QueueMetrics {
     pub(super) stalled: Counter,
     pub(super) leases_lost: Counter,
     wait_seconds: Histogram,
-    run_seconds: Histogram,
 }
 
 impl QueueMetrics {
@@ -29,9 +28,8 @@ impl QueueMetrics {
             retried: counter("operator_jobs_retried_total"),
             handed_back: counter("operator_jobs_handed_back_total"),
             stalled: counter("operator_jobs_stalled_total"),
-            leases_lost: counter("operator_leases_lost_total"),
-            wait_seconds: histogram!("operator_job_wait_seconds", "queue" => queue.clone()),
-            run_seconds: histogram!("operator_job_run_seconds", "queue" => queue),
+            leases_lost: counter("operator_lease_lost_total"),
+            wait_seconds: histogram!("operator_job_wait_seconds", "queue" => queue),
         }
     }
 
@@ -42,10 +40,6 @@ impl QueueMetrics {
         if job.attempts_made == 0 {
             self.wait_seconds.record(seconds(now_ms.saturating_sub(due_ms)));
         }
-    }
-
-    pub(super) fn ran(&self, took: std::time::Duration) {
-        self.run_seconds.record(took.as_secs_f64());
     }
 
     pub(super) fn settled(&self, verdict: &Verdict) {

@@ -95,7 +95,10 @@ impl Worker {
                         Ok((redis, queues)) => {
                             let shared = redis.clone();
                             let driver = Driver::new(redis, queues, options, handler, jobs_runtime, driver_status);
-                            let _ = started.send(Ok(shared));
+                            // Whoever started the worker is gone: claim nothing.
+                            if started.send(Ok(shared)).is_err() {
+                                return;
+                            }
                             let _ = finished.send(driver.run(stopping).await);
                         }
                         Err(error) => drop(started.send(Err(error))),
