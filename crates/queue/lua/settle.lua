@@ -35,7 +35,6 @@ local meta = read_meta(keys.meta)
 
 local refused, has_finished = {}, false
 if #outcomes > 0 then
-    redis.call("XTRIM", keys.events, "MAXLEN", "~", meta.max_events)
     refused, has_finished = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5)
 end
 

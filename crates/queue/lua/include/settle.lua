@@ -87,7 +87,17 @@ local function new_finished(prefix, set_key, now)
     return finished
 end
 
-local function finish(prefix, keys, outcome, fields, finished, now)
+-- Writes events; the first of a call trims the stream on the way, which spares a command of its own.
+local function event_writer(events_key, max_events)
+    local has_trimmed = false
+    return function(...)
+        if has_trimmed then return redis.call("XADD", events_key, "*", ...) end
+        has_trimmed = true
+        redis.call("XADD", events_key, "MAXLEN", "~", max_events, "*", ...)
+    end
+end
+
+local function finish(prefix, outcome, fields, finished, add_event, now)
     local id, value = outcome[ID], outcome[VALUE]
     local job_key, attempts_made = prefix .. id, (tonumber(fields[2]) or 0) + 1
     local parent_key, has_completed = fields[4], outcome[KIND] == COMPLETED
@@ -108,27 +118,25 @@ local function finish(prefix, keys, outcome, fields, finished, now)
         finished.failed.add(outcome)
     end
     if has_completed then
-        redis.call("XADD", keys.events, "*", "event", "completed", "jobId", id, "returnvalue", value,
-            "prev", "active")
+        add_event("event", "completed", "jobId", id, "returnvalue", value, "prev", "active")
         return
     end
-    redis.call("XADD", keys.events, "*", "event", "failed", "jobId", id, "failedReason", value, "prev", "active")
+    add_event("event", "failed", "jobId", id, "failedReason", value, "prev", "active")
     if attempts_made >= outcome[ATTEMPTS] then
-        redis.call("XADD", keys.events, "*", "event", "retries-exhausted", "jobId", id,
-            "attemptsMade", attempts_made)
+        add_event("event", "retries-exhausted", "jobId", id, "attemptsMade", attempts_made)
     end
 end
 
-local function retry_later(prefix, keys, outcome, fields, now)
+local function retry_later(prefix, keys, outcome, fields, add_event, now)
     local id, delay = outcome[ID], outcome[DELAY]
     local due = now + delay
     redis.call("HSET", prefix .. id, "atm", (tonumber(fields[2]) or 0) + 1, "failedReason", outcome[VALUE],
         "stacktrace", outcome[STACK], "delay", delay)
     redis.call("ZADD", keys.delayed, delayed_scorer(keys.delayed)(due), id)
-    redis.call("XADD", keys.events, "*", "event", "delayed", "jobId", id, "delay", due)
+    add_event("event", "delayed", "jobId", id, "delay", due)
 end
 
-local function retry_now(prefix, keys, outcome, fields)
+local function retry_now(prefix, keys, outcome, fields, add_event)
     local id, priority = outcome[ID], tonumber(fields[3]) or 0
     redis.call("HSET", prefix .. id, "atm", (tonumber(fields[2]) or 0) + 1, "failedReason", outcome[VALUE],
         "stacktrace", outcome[STACK])
@@ -137,18 +145,18 @@ local function retry_now(prefix, keys, outcome, fields)
     else
         redis.call("ZADD", keys.prioritized, priority_score(priority, redis.call("INCR", keys.pc)), id)
     end
-    redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "active")
+    add_event("event", "waiting", "jobId", id, "prev", "active")
 end
 
 -- A job that was not run to its end goes to the front, with its attempt given back.
-local function hand_back(keys, outcome, fields)
+local function hand_back(_, keys, outcome, fields, add_event)
     local id, priority = outcome[ID], tonumber(fields[3]) or 0
     if priority == 0 then
         redis.call("RPUSH", keys.wait, id)
     else
         redis.call("ZADD", keys.prioritized, priority * PRIORITY_BAND, id)
     end
-    redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "active")
+    add_event("event", "waiting", "jobId", id, "prev", "active")
 end
 
 -- Settles the outcomes and returns the refused and whether a job finished. The record of an outcome is the argument
@@ -157,6 +165,7 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
     local accepted, refused = check_ownership(prefix, keys, outcomes, history_max > 0)
     local finished = { completed = new_finished(prefix, keys.completed, now),
         failed = new_finished(prefix, keys.failed, now) }
+    local add_event = event_writer(keys.events, meta.max_events)
     local history, has_finished, has_waiting, has_delayed = {}, false, false, false
     for _, pair in ipairs(accepted) do
         local outcome, fields = pair[1], pair[2]
@@ -164,7 +173,7 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
         if kind == COMPLETED or kind == FAILED then
             has_finished = true
             if fields[6] then release_deduplication(prefix, outcome[ID], fields[6], now) end
-            finish(prefix, keys, outcome, fields, finished, now)
+            finish(prefix, outcome, fields, finished, add_event, now)
             if history_max > 0 then
                 local at = #history
                 history[at + 1], history[at + 2] = "record", ARGV[records_at + pair[3]]
@@ -173,10 +182,11 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
             end
         elseif kind == DELAYED then
             has_delayed = true
-            retry_later(prefix, keys, outcome, fields, now)
+            retry_later(prefix, keys, outcome, fields, add_event, now)
         else
             has_waiting = true
-            if kind == RETRIED then retry_now(prefix, keys, outcome, fields) else hand_back(keys, outcome, fields) end
+            local put_back = kind == RETRIED and retry_now or hand_back
+            put_back(prefix, keys, outcome, fields, add_event)
         end
     end
     finished.completed.flush()
