@@ -180,3 +180,19 @@ async fn a_hash_that_is_no_job_does_not_stop_the_queue() {
     assert!(rig.raw.keys("bull:q:ghost").await.is_empty(), "a claim of a removed job leaves nothing behind");
     worker.stop(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_written_does_not_hold_up_the_others() {
+    let rig = Rig::start().await;
+    let mut jobs: Vec<_> = (0..20).map(|number| job("echo", &format!("n{number}"))).collect();
+    jobs.insert(10, job("echo", "poison"));
+    rig.queue.add_bulk(jobs).await.unwrap();
+    // A set by contract; a text makes the script fail whenever it looks for the job's children.
+    rig.raw.call(&["SET", "bull:q:poison:dependencies", "no set"]).await.ok();
+    let worker = rig.worker(21).await;
+    rig.until(JobState::Completed, 20).await;
+    // Nobody can complete it, so it stalls until it fails.
+    rig.until(JobState::Failed, 1).await;
+    assert_eq!(rig.queue.state("poison").await.unwrap(), JobState::Failed);
+    worker.stop(Duration::ZERO).await;
+}

@@ -13,7 +13,8 @@ end
 -- Removes a finished job that the keep policy no longer covers.
 local function remove_expired(job_key, now)
     local parent_key, parent = unpack(redis.call("HMGET", job_key, "parentKey", "parent"))
-    if parent_key and parent then child_removed(job_key, parent_key, cjson.decode(parent), now) end
+    local is_readable, owner = pcall(cjson.decode, parent or "")
+    if parent_key and is_readable then child_removed(job_key, parent_key, owner, now) end
     delete_job_keys(job_key)
 end
 

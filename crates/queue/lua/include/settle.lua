@@ -26,37 +26,50 @@ local function why_not_complete(job_key)
     if redis.call("ZCARD", job_key .. ":unsuccessful") > 0 then return FAILED_CHILDREN end
 end
 
--- Reads what the outcomes need and sorts out those that their worker has no right to settle.
+-- Why an outcome may not be written, or nil.
+local function why_not_settle(job_key, outcome, fields, lock, with_children)
+    if not fields[1] then return JOB_MISSING end
+    local code = with_children and outcome[KIND] == COMPLETED and why_not_complete(job_key)
+    if code then return code end
+    if lock ~= outcome[TOKEN] then return lock and LOCK_MISMATCH or LOCK_MISSING end
+end
+
+-- Reads what the outcomes need and sorts out those that their worker has no right to settle. Everything that can fail
+-- is read before anything is written: an error in the middle of a script undoes nothing.
 -- Returns the accepted as {outcome, fields, position}, and a flat list of position and code for the others.
 local function check_ownership(prefix, keys, outcomes, with_data)
-    local lock_keys, accepted, refused = {}, {}, {}
+    local lock_keys, owned, refused = {}, {}, {}
     for index, outcome in ipairs(outcomes) do lock_keys[index] = prefix .. outcome[ID] .. ":lock" end
     local locks = redis.call("MGET", unpack(lock_keys))
     local with_children = any_has_children(prefix, outcomes)
-    local released, ids = {}, {}
+    local function refuse(index, code)
+        refused[#refused + 1] = index
+        refused[#refused + 1] = code
+    end
     for index, outcome in ipairs(outcomes) do
         local job_key = prefix .. outcome[ID]
         local fields = redis.call("HMGET", job_key, "name", "atm", "priority", "parentKey", "parent", "deid", "defa",
             with_data and "data" or "name")
-        local code
-        if not fields[1] then
-            code = JOB_MISSING
-        elseif with_children and outcome[KIND] == COMPLETED then
-            code = why_not_complete(job_key)
-        end
-        if not code and locks[index] ~= outcome[TOKEN] then code = locks[index] and LOCK_MISMATCH or LOCK_MISSING end
-        if not code then
-            released[#released + 1] = lock_keys[index]
-            ids[#ids + 1] = outcome[ID]
-            if redis.call("LREM", keys.active, -1, outcome[ID]) == 0 and outcome[KIND] ~= RETURNED then
-                code = NOT_ACTIVE
-            end
-        end
+        local code = why_not_settle(job_key, outcome, fields, locks[index], with_children)
         if code then
-            refused[#refused + 1] = index
-            refused[#refused + 1] = code
+            refuse(index, code)
         else
-            accepted[#accepted + 1] = { outcome, fields, index }
+            local is_readable, parent = pcall(cjson.decode, fields[5] or "")
+            if not is_readable then fields[4] = false end
+            fields[5] = parent
+            owned[#owned + 1] = { outcome, fields, index }
+        end
+    end
+
+    local accepted, released, ids = {}, {}, {}
+    for _, pair in ipairs(owned) do
+        local id = pair[1][ID]
+        released[#released + 1] = lock_keys[pair[3]]
+        ids[#ids + 1] = id
+        if redis.call("LREM", keys.active, -1, id) == 0 and pair[1][KIND] ~= RETURNED then
+            refuse(pair[3], NOT_ACTIVE)
+        else
+            accepted[#accepted + 1] = pair
         end
     end
     if #released > 0 then
@@ -103,10 +116,10 @@ local function finish(prefix, outcome, fields, finished, add_event, now)
     local parent_key, has_completed = fields[4], outcome[KIND] == COMPLETED
     if parent_key then
         local settle_parent = has_completed and child_completed or child_failed
-        settle_parent(job_key, parent_key, cjson.decode(fields[5]), value, now)
+        settle_parent(job_key, parent_key, fields[5], value, now)
     end
     if outcome[KEEP_COUNT] == 0 then
-        if parent_key then child_removed(job_key, parent_key, cjson.decode(fields[5]), now) end
+        if parent_key then child_removed(job_key, parent_key, fields[5], now) end
         delete_job_keys(job_key)
     elseif has_completed then
         redis.call("HSET", job_key, "atm", attempts_made, "returnvalue", value, "finishedOn", now)

@@ -50,7 +50,9 @@ impl WireRecord {
     pub(crate) fn unpack(queue: &str, packed: &[u8], data: &str, value: &str) -> Result<JobRecord, QueueError> {
         let corrupt = |problem: String| QueueError::Corrupt { what: format!("a history entry of {queue}"), problem };
         let record: Self = rmp_serde::from_slice(packed).map_err(|error| corrupt(error.to_string()))?;
-        let json = |text: &str| Json::parse(text).map_err(|error| corrupt(error.to_string()));
+        // Other writers' data need not be JSON: it is kept as text then.
+        let json =
+            |text: &str| Json::parse(text).or_else(|_| Json::encode(text)).map_err(|error| corrupt(error.to_string()));
         let outcome = if record.is_completed {
             Outcome::Completed { result: json(value)? }
         } else {

@@ -38,6 +38,8 @@ use crate::wire::outcome::{Outcome, Verdict};
 const MAX_OUTCOMES: usize = 500;
 /// The most jobs one call claims: the script passes several values per job to one command.
 const MAX_CLAIM: usize = 500;
+/// How often an outcome is sent by itself before it is given up: its job is then recovered as if its worker had died.
+const MAX_TRIES: u32 = 5;
 /// How long jobs that were told to stop may take to notice before they are handed back regardless.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 /// How long outcomes are tried to be written after the drain, when Redis is away.
@@ -78,6 +80,10 @@ struct Served {
     metrics: QueueMetrics,
     /// What has finished and is not written.
     outcomes: Vec<Outcome>,
+    /// How many outcomes the next call may carry: halved when a call is refused, to find the one that is to blame.
+    max_outcomes: usize,
+    /// How often in a row a single outcome was refused.
+    tries: u32,
     /// There may be jobs to claim.
     is_ready: bool,
     is_calling: bool,
@@ -194,12 +200,15 @@ impl Driver {
     }
 
     fn send_settle(&mut self, position: usize) {
-        let count = if self.drain.is_some() { 0 } else { self.free().min(MAX_CLAIM) };
+        let served = &self.queues[position];
+        // After a refused call outcomes go by themselves, because the claim may have been what was refused.
+        let is_careful = served.max_outcomes < MAX_OUTCOMES && !served.outcomes.is_empty();
+        let count = if self.drain.is_some() || is_careful { 0 } else { self.free().min(MAX_CLAIM) };
         self.promised += count;
         self.claims += 1;
         let token = format!("{}:{}", self.id, self.claims).into();
         let served = &mut self.queues[position];
-        let taken = served.outcomes.len().min(MAX_OUTCOMES);
+        let taken = served.outcomes.len().min(served.max_outcomes);
         let request = Settle { outcomes: served.outcomes.drain(..taken).collect(), claim: Claim { token, count } };
         served.is_ready = false;
         served.is_calling = true;
@@ -308,6 +317,8 @@ impl Driver {
             self.on_outcome(position, &outcome, refusal);
         }
         let served = &mut self.queues[position];
+        served.max_outcomes = (served.max_outcomes * 2).min(MAX_OUTCOMES);
+        served.tries = 0;
         if request.claim.count > 0 {
             served.is_ready |= settled.claimed.len() == request.claim.count;
             if let Some(due_ms) = settled.next_due_ms {
@@ -352,6 +363,9 @@ impl Driver {
     /// Nothing is known of the call: keep the outcomes for the next, and find out what the claim got.
     fn on_settle_failed(&mut self, position: usize, mut request: Settle, error: &RedisError) {
         let is_ambiguous = error.is_ambiguous();
+        if !is_ambiguous && !request.outcomes.is_empty() {
+            self.queues[position].suspect(&mut request.outcomes);
+        }
         for outcome in &mut request.outcomes {
             outcome.is_repeated |= is_ambiguous;
         }
@@ -550,6 +564,8 @@ impl Served {
             metrics: QueueMetrics::new(&queue.name),
             queue,
             outcomes: Vec::new(),
+            max_outcomes: MAX_OUTCOMES,
+            tries: 0,
             is_ready: true,
             is_calling: false,
             look_at: None,
@@ -566,6 +582,23 @@ impl Served {
     fn look_after(&mut self, wait: Duration) {
         let at = Instant::now() + wait;
         self.look_at = Some(self.look_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// A call with these outcomes was refused: try half of them, then those behind them.
+    fn suspect(&mut self, outcomes: &mut Vec<Outcome>) {
+        self.max_outcomes = (outcomes.len() / 2).max(1);
+        if outcomes.len() > 1 {
+            return;
+        }
+        self.tries += 1;
+        if self.tries >= MAX_TRIES {
+            self.tries = 0;
+            for outcome in outcomes.drain(..) {
+                let id = outcome.job.id.as_str();
+                self.leases.release(id, &outcome.token);
+                tracing::error!(queue = %self.queue.name, id, "cannot write the outcome of a job; leaving it to recovery");
+            }
+        }
     }
 
     fn pause(&mut self, error: &RedisError) {
