@@ -25,7 +25,9 @@ use clap::Args;
 
 use crate::failure::{Failure, Result};
 use folder::Folder;
+use follow::Watch;
 use interrupt::Interrupt;
+use producer::Producer;
 use stack::Stack;
 
 /// How often something that is awaited is looked at again.
@@ -69,8 +71,9 @@ fn work(
     let redis_url = redis::provide(stack, folder, interrupt)?;
     let services = services::start(stack, folder, programs, &redis_url, interrupt)?;
     let jobs = jobs::make(&services)?;
-    let watch = follow::Watch::begin(&services, jobs.len())?;
-    producer::enqueue(&jobs, programs, &redis_url)?;
+    let producer = Producer::choose(programs, &redis_url)?;
+    let watch = Watch::begin(&services, jobs.len())?;
+    producer.add(&jobs)?;
     let run = watch.until_finished(stack, interrupt)?;
     let completed = report::print(&services, &redis_url, &run)?;
     if options.once {

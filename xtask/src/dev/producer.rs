@@ -6,32 +6,45 @@ use std::process::{Command, Stdio};
 use operator_core::settings::vars;
 use serde_json::Value;
 
-use super::services::{Programs, QUEUE};
+use super::services::{Programs, QUEUE, setting};
 use crate::failure::{Failure, Result};
 use crate::program;
 use crate::provide;
 use crate::workspace;
 
-pub(super) fn enqueue(jobs: &[Value], programs: &Programs, redis_url: &str) -> Result<()> {
-    let mut command = match provide::node_ready() {
-        Ok(()) => bullmq(redis_url),
-        Err(failure) => {
-            println!("   BullMQ in Node is not at hand ({failure}); our own command adds the jobs");
-            operator(programs, redis_url)
-        }
-    };
-    println!("Adding {} jobs: {}", jobs.len(), program::line(&command));
-    let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
-    feed(&mut command, &lines)
+/// A program that reads jobs, one a line, and adds them.
+pub(super) struct Producer {
+    command: Command,
 }
 
-fn bullmq(redis_url: &str) -> Command {
+impl Producer {
+    /// BullMQ in Node where it can run, our own command otherwise.
+    pub(super) fn choose(programs: &Programs, redis_url: &str) -> Result<Self> {
+        let command = match provide::node_ready() {
+            Ok(()) => bullmq(redis_url)?,
+            Err(failure) => {
+                println!("   BullMQ in Node is not at hand ({failure}); our own command adds the jobs");
+                operator(programs, redis_url)
+            }
+        };
+        Ok(Self { command })
+    }
+
+    /// Adds the jobs.
+    pub(super) fn add(mut self, jobs: &[Value]) -> Result<()> {
+        println!("Adding {} jobs: {}", jobs.len(), program::line(&self.command));
+        let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+        feed(&mut self.command, &lines)
+    }
+}
+
+fn bullmq(redis_url: &str) -> Result<Command> {
     let mut command = Command::new("node");
     command.arg("interop/producer.mjs").current_dir(workspace::root()).env("REDIS_URL", redis_url);
-    if let Ok(Some(prefix)) = super::services::setting(&vars::OPERATOR_PREFIX) {
+    if let Some(prefix) = setting(&vars::OPERATOR_PREFIX)? {
         command.env("PREFIX", prefix);
     }
-    command
+    Ok(command)
 }
 
 fn operator(programs: &Programs, redis_url: &str) -> Command {
