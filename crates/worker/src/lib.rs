@@ -1,1 +1,25 @@
 #![doc = include_str!("../README.md")]
+
+mod run;
+
+mod builder;
+mod worker;
+
+mod attempt;
+mod handler;
+mod host;
+
+mod error;
+mod health;
+mod settings;
+
+pub use builder::WorkerBuilder;
+pub use error::WorkerError;
+pub use run::run;
+pub use settings::Settings;
+pub use worker::Worker;
+
+pub use operator_core::{Failure, JobOptions, Json, NewJob};
+pub use operator_packs::{Context, Executor, Registry, SystemSettings};
+pub use operator_queue::worker::{Drained, Status, WorkerOptions};
+pub use operator_telemetry::Exit;

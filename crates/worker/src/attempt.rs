@@ -1,0 +1,71 @@
+//! One attempt of a job: what is timed, counted, traced and logged of it.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use metrics::Gauge;
+use operator_core::{Failure, FailureKind, Job, Json};
+use operator_telemetry::names;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+/// A running attempt. It counts as a used slot until it is dropped, which is also how a stopped one ends.
+pub(crate) struct Attempt {
+    job: Arc<Job>,
+    /// The name in metrics: producers choose names freely, and each would be a time series for ever.
+    label: String,
+    cancelled: CancellationToken,
+    used: Gauge,
+    started: Instant,
+}
+
+impl Attempt {
+    pub(crate) fn begin(job: Arc<Job>, is_provided: bool, cancelled: CancellationToken, used: Gauge) -> Self {
+        used.increment(1.0);
+        let label = if is_provided { job.name.clone() } else { "unknown".to_owned() };
+        Self { job, label, cancelled, used, started: Instant::now() }
+    }
+
+    /// What everything logged during the attempt carries, and what a trace shows of it.
+    pub(crate) fn span(&self) -> Span {
+        let Job { queue, id, name, attempts_made, .. } = &*self.job;
+        tracing::info_span!("job", %queue, %id, name, attempt = attempts_made + 1)
+    }
+
+    /// The attempt came to its own end.
+    pub(crate) fn end(&self, result: &Result<Result<Json, Failure>, Box<dyn Any + Send>>) {
+        let outcome = match result {
+            Ok(Ok(_)) => "completed",
+            // Whatever it says: it is handed back, or was lost.
+            _ if self.cancelled.is_cancelled() => return,
+            Ok(Err(failure)) if failure.kind == FailureKind::Unrecoverable => "failed",
+            _ if self.is_retried() => "retried",
+            _ => "failed",
+        };
+        let took = self.started.elapsed();
+        metrics::histogram!(
+            names::JOB_RUN,
+            "queue" => self.job.queue.to_string(), "name" => self.label.clone(), "outcome" => outcome
+        )
+        .record(took);
+        match result {
+            Ok(Ok(_)) => tracing::debug!(?took, "completed"),
+            Ok(Err(failure)) => tracing::info!(outcome, error = failure.message, ?took, "an attempt failed"),
+            Err(_) => tracing::warn!(outcome, ?took, "a job panicked"),
+        }
+    }
+
+    /// Whether another attempt follows a failure that allows one.
+    fn is_retried(&self) -> bool {
+        let made = self.job.attempts_made + 1;
+        let has_wait = self.job.opts.backoff.as_ref().is_none_or(|backoff| backoff.wait_ms(made, 0.0).is_some());
+        made < self.job.opts.attempts && has_wait
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.used.decrement(1.0);
+    }
+}

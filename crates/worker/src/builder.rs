@@ -1,0 +1,117 @@
+//! What a worker is to serve and to run, put together before it starts.
+
+use std::sync::Arc;
+
+use operator_core::{Failure, QueueName};
+use operator_packs::{Context, Registry, SystemSettings};
+use operator_queue::worker::{self, WorkerOptions};
+use operator_queue::{QueueError, RedisConfig};
+use operator_telemetry::names;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::handler::Jobs;
+use crate::{Settings, Worker, WorkerError};
+
+/// Served when no queue is named, as `QUEUE_NAME` says.
+const DEFAULT_QUEUE: &str = "default";
+
+/// A worker that has not started: [`Worker::builder`] begins one.
+pub struct WorkerBuilder {
+    redis: RedisConfig,
+    options: WorkerOptions,
+    /// Checked at the start, so that building needs no error handling.
+    queues: Vec<String>,
+    registry: Registry,
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new(redis: RedisConfig) -> Self {
+        Self {
+            redis,
+            options: WorkerOptions::new([]),
+            queues: Vec::new(),
+            registry: Registry::with_system(SystemSettings::default()),
+        }
+    }
+
+    /// A worker as the environment describes it.
+    pub(crate) fn from_settings(settings: &Settings) -> Self {
+        Self {
+            redis: settings.redis.clone(),
+            options: settings.options.clone(),
+            queues: settings.options.queues.iter().map(ToString::to_string).collect(),
+            registry: Registry::with_system(settings.system.clone()),
+        }
+    }
+
+    /// Serves one queue more; `default` when none is named.
+    #[must_use]
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.queues.push(name.into());
+        self
+    }
+
+    /// The first segment of every key; BullMQ's `bull` unless given.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.redis = self.redis.with_prefix(prefix);
+        self
+    }
+
+    /// How many jobs run at a time, over all queues; one unless given.
+    #[must_use]
+    pub fn concurrency(mut self, slots: usize) -> Self {
+        self.options = self.options.with_concurrency(slots);
+        self
+    }
+
+    /// Locks, stalled jobs, names, history: everything else that can be set.
+    #[must_use]
+    pub fn options(mut self, change: impl FnOnce(&mut WorkerOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// Runs jobs called `name` with `function`, whose first argument their data is decoded to.
+    #[must_use]
+    pub fn job<D, R, F, Fut>(self, name: &str, function: F) -> Self
+    where
+        D: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        F: Fn(D, Context) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Failure>> + Send + 'static,
+    {
+        self.with_job_types(|registry| {
+            registry.register(name, function);
+        })
+    }
+
+    /// Adds whole packs, executors of other kinds, or a fallback for names that nobody registered.
+    #[must_use]
+    pub fn with_job_types(mut self, register: impl FnOnce(&mut Registry)) -> Self {
+        register(&mut self.registry);
+        self
+    }
+
+    /// Connects and begins to claim.
+    ///
+    /// # Errors
+    /// [`WorkerError::Queue`] when a queue's name is not usable, or Redis cannot be reached or is not fit.
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
+    pub async fn start(mut self) -> Result<Worker, WorkerError> {
+        if self.queues.is_empty() {
+            self.queues.push(DEFAULT_QUEUE.to_owned());
+        }
+        let queues: Result<Vec<_>, _> = self.queues.into_iter().map(QueueName::new).collect();
+        self.options.queues = queues.map_err(QueueError::from)?;
+        for queue in &self.options.queues {
+            names::start_counters(queue.as_str());
+        }
+        let handler = Arc::new(Jobs::new(self.registry));
+        let running = worker::Worker::start(&self.redis, self.options.clone(), handler).await?;
+        Ok(Worker::new(running, &self.options))
+    }
+}

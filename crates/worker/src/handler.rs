@@ -1,0 +1,48 @@
+//! Runs a claimed job with the executor of its name. Claiming and settling are the queue crate's business.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use metrics::Gauge;
+use operator_core::{Failure, Json};
+use operator_packs::{Context, Registry};
+use operator_queue::worker::{ClaimedJob, Handler};
+use operator_telemetry::names;
+use tracing::Instrument;
+
+use crate::attempt::Attempt;
+use crate::host::QueueHost;
+
+/// The job types of a worker.
+pub(crate) struct Jobs {
+    registry: Registry,
+    /// Slots in use; every attempt counts itself in and out.
+    used: Gauge,
+}
+
+impl Jobs {
+    pub(crate) fn new(registry: Registry) -> Self {
+        let used = metrics::gauge!(names::WORKER_SLOTS, "state" => "used");
+        used.increment(0.0);
+        Self { registry, used }
+    }
+}
+
+impl Handler for Jobs {
+    fn run(&self, ClaimedJob { job, queue, cancelled }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
+        let is_provided = self.registry.names().any(|name| name == job.name);
+        let attempt = Attempt::begin(Arc::clone(&job), is_provided, cancelled.clone(), self.used.clone());
+        let span = attempt.span();
+        let host = Arc::new(QueueHost::new(queue, Arc::clone(&job)));
+        let executed = self.registry.execute(Context::new(job, host, cancelled));
+        let run = async move {
+            let result = AssertUnwindSafe(executed).catch_unwind().await;
+            attempt.end(&result);
+            // The driver makes a failure of it; here it was only counted.
+            result.unwrap_or_else(|panic| resume_unwind(panic))
+        };
+        run.instrument(span).boxed()
+    }
+}

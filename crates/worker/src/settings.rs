@@ -1,0 +1,245 @@
+//! What a worker process reads from its environment, all of it before anything starts.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use operator_core::QueueName;
+use operator_core::settings::{BadSettings, Reader, Source, Var, vars};
+use operator_packs::SystemSettings;
+use operator_queue::worker::WorkerOptions;
+use operator_queue::{RedisConfig, RedisError};
+use operator_telemetry::{ListenSettings, TelemetrySettings};
+
+/// The variables a worker reads, in the order of the reference.
+const READ: [&Var; 23] = [
+    &vars::REDIS_URL,
+    &vars::OPERATOR_PREFIX,
+    &vars::QUEUE_NAME,
+    &vars::WORKER_CONCURRENCY,
+    &vars::OPERATOR_WORKER_NAME,
+    &vars::OPERATOR_LOCK_DURATION_MS,
+    &vars::OPERATOR_STALLED_INTERVAL_MS,
+    &vars::OPERATOR_MAX_STALLED,
+    &vars::OPERATOR_DRAIN_TIMEOUT_MS,
+    &vars::OPERATOR_HISTORY,
+    &vars::OPERATOR_HISTORY_MAX_ENTRIES,
+    &vars::OPERATOR_HTTP_MAX_BODY_BYTES,
+    &vars::OPERATOR_HTTP_CONNECT_TIMEOUT_MS,
+    &vars::OPERATOR_HTTP_TIMEOUT_MS,
+    &vars::HEALTH_PORT,
+    &vars::OPERATOR_BIND,
+    &vars::LOG_LEVEL,
+    &vars::OPERATOR_LOG_FORMAT,
+    &vars::ENVIRONMENT,
+    &vars::APP_NAME,
+    &vars::APP_VERSION,
+    &vars::COMMIT_SHA,
+    &vars::OTEL_EXPORTER_OTLP_ENDPOINT,
+];
+
+/// The checked settings of a worker process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the queues live.
+    pub redis: RedisConfig,
+    /// What it serves and how.
+    pub options: WorkerOptions,
+    /// How long running jobs may go on once it was told to stop.
+    pub drain_timeout: Duration,
+    /// The limits of the `system` pack.
+    pub system: SystemSettings,
+    /// Where its health server listens.
+    pub listen: ListenSettings,
+    /// What it logs and traces.
+    pub telemetry: TelemetrySettings,
+    /// The documented names of what was read under an older name, each with that name.
+    pub older_names: Vec<(&'static str, &'static str)>,
+}
+
+impl Settings {
+    /// Reads and checks every setting of a worker.
+    ///
+    /// # Errors
+    /// [`BadSettings`] with everything that cannot be used.
+    pub fn read(source: &dyn Source) -> Result<Self, BadSettings> {
+        let mut reader = Reader::new(source);
+        let settings = Self {
+            redis: redis(&mut reader),
+            options: options(&mut reader),
+            drain_timeout: ms(&mut reader, &vars::OPERATOR_DRAIN_TIMEOUT_MS, 20_000, 0),
+            system: SystemSettings::read(&mut reader),
+            listen: ListenSettings::read(&mut reader, &vars::HEALTH_PORT, 9090),
+            telemetry: TelemetrySettings::read(&mut reader),
+            older_names: Vec::new(),
+        };
+        let older_names = reader.older_names().to_vec();
+        reader.finish()?;
+        Ok(Self { older_names, ..settings })
+    }
+
+    /// The variables as `--help` shows them.
+    #[must_use]
+    pub fn help() -> String {
+        let mut text = "Environment, each also as NAME_FILE with the path of a file that holds the value:\n".to_owned();
+        for Var { name, default, about, .. } in READ {
+            let _ = writeln!(text, "  {name}\n      {about} [default: {default}]");
+        }
+        text
+    }
+}
+
+fn redis(reader: &mut Reader<'_>) -> RedisConfig {
+    let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
+    let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
+    let default = RedisConfig::new(vars::REDIS_URL.default);
+    // Each by itself, so that a bad URL does not hide a bad prefix.
+    for checked in [RedisConfig::new(url.as_str()), default.with_prefix(prefix.as_str())] {
+        match checked.check() {
+            Ok(()) => {}
+            Err(RedisError::Url { problem }) => reader.problem(&vars::REDIS_URL, problem),
+            Err(_) => reader.problem(&vars::OPERATOR_PREFIX, format!("`{prefix}` contains white space")),
+        }
+    }
+    RedisConfig::new(url).with_prefix(prefix)
+}
+
+fn options(reader: &mut Reader<'_>) -> WorkerOptions {
+    let max_entries = reader.number(&vars::OPERATOR_HISTORY_MAX_ENTRIES, 100_000, 1_000..=100_000_000);
+    WorkerOptions {
+        name: Some(reader.text(&vars::OPERATOR_WORKER_NAME).unwrap_or_else(default_name)),
+        lock_duration: ms(reader, &vars::OPERATOR_LOCK_DURATION_MS, 30_000, 1_000),
+        stalled_interval: ms(reader, &vars::OPERATOR_STALLED_INTERVAL_MS, 30_000, 1_000),
+        max_stalled: reader.number(&vars::OPERATOR_MAX_STALLED, 1, 0..=1_000),
+        history_max_entries: reader.switch(&vars::OPERATOR_HISTORY, true).then_some(max_entries),
+        ..WorkerOptions::new(queues(reader))
+    }
+    .with_concurrency(reader.number(&vars::WORKER_CONCURRENCY, 10, 1..=10_000))
+}
+
+fn queues(reader: &mut Reader<'_>) -> Vec<QueueName> {
+    let text = reader.text_or(&vars::QUEUE_NAME, vars::QUEUE_NAME.default);
+    let mut queues = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match QueueName::new(name) {
+            Ok(queue) if queues.contains(&queue) => {}
+            Ok(queue) => queues.push(queue),
+            Err(problem) => reader.problem(&vars::QUEUE_NAME, problem),
+        }
+    }
+    if text.split(',').all(|name| name.trim().is_empty()) {
+        reader.problem(&vars::QUEUE_NAME, format!("`{text}` names no queue"));
+    }
+    queues
+}
+
+/// A duration in milliseconds, an hour at most.
+fn ms(reader: &mut Reader<'_>, var: &'static Var, default: u64, least: u64) -> Duration {
+    Duration::from_millis(reader.number(var, default, least..=3_600_000))
+}
+
+/// The host and the process: unique where it is read, and enough to find the log.
+fn default_name() -> String {
+    format!("{}-{}", host_name(), std::process::id())
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    "worker".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::{BTreeSet, HashMap};
+
+    use super::*;
+
+    fn read(vars: &[(&'static str, &'static str)]) -> Result<Settings, BadSettings> {
+        Settings::read(&vars.iter().copied().collect::<HashMap<_, _>>())
+    }
+
+    #[test]
+    fn nothing_set_means_what_the_reference_says() {
+        let settings = read(&[]).unwrap();
+        let defaults = WorkerOptions::new([QueueName::new("default").unwrap()]);
+        let options = &settings.options;
+        assert_eq!((&options.queues, options.concurrency), (&defaults.queues, 10));
+        assert_eq!(
+            (options.lock_duration, options.stalled_interval),
+            (defaults.lock_duration, defaults.stalled_interval)
+        );
+        assert_eq!((options.max_stalled, options.history_max_entries), (1, Some(100_000)));
+        assert_eq!((settings.drain_timeout, settings.listen.port), (Duration::from_secs(20), 9090));
+        assert_eq!((settings.redis.url.expose(), settings.redis.prefix.as_str()), ("redis://127.0.0.1:6379", "bull"));
+        assert!(options.name.as_deref().unwrap().ends_with(&format!("-{}", std::process::id())));
+    }
+
+    /// Remembers what it was asked for.
+    #[derive(Default)]
+    struct Asked(RefCell<BTreeSet<String>>);
+
+    impl Source for Asked {
+        fn get(&self, name: &str) -> Result<Option<String>, String> {
+            self.0.borrow_mut().insert(name.to_owned());
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn the_help_lists_exactly_what_is_read() {
+        let asked = Asked::default();
+        Settings::read(&asked).unwrap();
+        let listed = READ.iter().flat_map(|var| std::iter::once(&var.name).chain(var.older));
+        assert_eq!(*asked.0.borrow(), listed.map(ToString::to_string).collect());
+        assert!(READ.iter().all(|var| Settings::help().contains(var.name)));
+    }
+
+    #[test]
+    fn queues_are_separated_by_commas_and_named_once() {
+        let settings = read(&[("QUEUE_NAME", " mail, ,billing,mail"), ("OPERATOR_HISTORY", "off")]).unwrap();
+        let names: Vec<_> = settings.options.queues.iter().map(QueueName::as_str).collect();
+        assert_eq!((names, settings.options.history_max_entries), (vec!["mail", "billing"], None));
+    }
+
+    #[test]
+    fn every_bad_setting_is_reported_at_once_and_no_password() {
+        let bad = [
+            ("REDIS_URL", "http://:hunter2@db"),
+            ("OPERATOR_PREFIX", "a b"),
+            ("QUEUE_NAME", "a:b"),
+            ("WORKER_CONCURRENCY", "0"),
+            ("OPERATOR_LOCK_DURATION_MS", "999"),
+            ("OPERATOR_STALLED_INTERVAL_MS", "soon"),
+            ("OPERATOR_MAX_STALLED", "-1"),
+            ("OPERATOR_DRAIN_TIMEOUT_MS", "3600001"),
+            ("OPERATOR_HISTORY", "maybe"),
+            ("OPERATOR_HISTORY_MAX_ENTRIES", "1"),
+            ("OPERATOR_HTTP_TIMEOUT_MS", "0"),
+            ("HEALTH_PORT", "70000"),
+            ("OPERATOR_BIND", "everywhere"),
+            ("LOG_LEVEL", "verbose"),
+        ];
+        let problems = read(&bad).unwrap_err().problems;
+        assert_eq!(problems.len(), bad.len(), "{problems:#?}");
+        for (name, _) in bad {
+            assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name}: {problems:#?}");
+        }
+        assert!(!format!("{problems:?}").contains("hunter2"));
+        assert!(read(&[("QUEUE_NAME", " , ")]).unwrap_err().problems[0].contains("names no queue"));
+    }
+
+    #[test]
+    fn older_names_are_remembered() {
+        let settings = read(&[("BR_OS_QUEUE_URL", "redis://old"), ("MAX_CONCURRENT_JOBS", "7")]).unwrap();
+        assert_eq!((settings.redis.url.expose(), settings.options.concurrency), ("redis://old", 7));
+        assert_eq!(
+            settings.older_names,
+            [("REDIS_URL", "BR_OS_QUEUE_URL"), ("WORKER_CONCURRENCY", "MAX_CONCURRENT_JOBS")]
+        );
+    }
+}

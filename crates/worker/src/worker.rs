@@ -1,0 +1,106 @@
+//! A worker that runs inside a program. The process around it is [`crate::run`]'s business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::Gauge;
+use operator_core::QueueName;
+use operator_queue::worker::{self, Drained, Status, WorkerOptions};
+use operator_queue::{Redis, RedisConfig};
+use operator_telemetry::names;
+
+use crate::WorkerBuilder;
+
+/// How many turns the claim loop may miss before it counts as stuck: one may be slow, two are a hiccup.
+const MISSED_TURNS: u32 = 3;
+
+/// A running worker. Dropping it hands back what it runs; [`Worker::stop`] lets it finish first.
+pub struct Worker {
+    running: worker::Worker,
+    patience: Duration,
+    slots: Slots,
+}
+
+impl Worker {
+    /// A worker at the Redis of this URL, with the job types of the `system` pack and those you add.
+    #[must_use]
+    pub fn builder(redis_url: impl Into<String>) -> WorkerBuilder {
+        WorkerBuilder::new(RedisConfig::new(redis_url))
+    }
+
+    pub(crate) fn new(running: worker::Worker, options: &WorkerOptions) -> Self {
+        let queues: Vec<_> = options.queues.iter().map(QueueName::as_str).collect();
+        let name = options.name.as_deref().unwrap_or("unnamed");
+        tracing::info!(queues = queues.join(","), slots = options.concurrency, name, "waiting for jobs");
+        Self { running, patience: patience(options), slots: Slots::open(options.concurrency) }
+    }
+
+    /// What the worker is doing.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.running.status()
+    }
+
+    /// The connection it shares.
+    #[must_use]
+    pub fn redis(&self) -> &Redis {
+        self.running.redis()
+    }
+
+    /// How long [`Status::silent_for`] may last before the worker should be replaced.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Waits until the worker ends although nobody stopped it, which is a defect.
+    pub async fn died(&mut self) {
+        self.running.died().await;
+    }
+
+    /// Stops claiming, lets running jobs finish for up to `drain`, and hands the rest back without costing them an
+    /// attempt.
+    pub async fn stop(self, drain: Duration) -> Drained {
+        let _slots = self.slots;
+        self.running.stop(drain).await
+    }
+}
+
+/// An idle worker asks Redis each `idle_wait`, a busy one renews its locks at a quarter of their duration.
+fn patience(options: &WorkerOptions) -> Duration {
+    options.idle_wait.max(options.lock_duration / 4) * MISSED_TURNS
+}
+
+/// The worker's slots in the gauge of all workers of this process, for as long as it runs.
+struct Slots {
+    total: Gauge,
+    count: f64,
+}
+
+impl Slots {
+    fn open(slots: usize) -> Self {
+        let total = metrics::gauge!(names::WORKER_SLOTS, "state" => "total");
+        let count = u32::try_from(slots).map_or(f64::from(u32::MAX), f64::from);
+        total.increment(count);
+        Self { total, count }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.total.decrement(self.count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_three_turns_of_the_slower_of_waiting_and_renewing() {
+        let mut options = WorkerOptions::new([]);
+        assert_eq!(patience(&options), Duration::from_millis(22_500));
+        options.lock_duration = Duration::from_secs(1);
+        assert_eq!(patience(&options), Duration::from_secs(15));
+    }
+}
