@@ -83,3 +83,35 @@ pub struct Job {
     /// Its deduplication id.
     pub deduplication_id: Option<String>,
 }
+
+impl Job {
+    /// A job of which nothing is known but where it is.
+    #[must_use]
+    pub fn blank(queue: QueueName, id: JobId) -> Self {
+        Self {
+            queue,
+            id,
+            name: String::new(),
+            data: Json::null(),
+            opts: JobOptions::default(),
+            wire_opts: Json::null(),
+            timestamp_ms: 0,
+            delay_ms: 0,
+            priority: 0,
+            attempts_made: 0,
+            attempts_started: 0,
+            stalled: 0,
+            processed_ms: None,
+            finished_ms: None,
+            processed_by: None,
+            progress: None,
+            return_value: None,
+            failed_reason: None,
+            stacktrace: Vec::new(),
+            deferred_failure: None,
+            parent_key: None,
+            scheduler_id: None,
+            deduplication_id: None,
+        }
+    }
+}

@@ -196,3 +196,41 @@ async fn an_outcome_that_cannot_be_written_does_not_hold_up_the_others() {
     assert_eq!(rig.queue.state("poison").await.unwrap(), JobState::Failed);
     worker.stop(Duration::ZERO).await;
 }
+
+/// A handler that blocks its thread, as code that never awaits does.
+struct Blocks(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl operator_queue::worker::Handler for Blocks {
+    fn run(
+        &self,
+        _: operator_queue::worker::ClaimedJob,
+    ) -> futures::future::BoxFuture<'static, Result<operator_core::Json, operator_core::Failure>> {
+        // Blocks in the call itself, before there is a future to drop.
+        let _ = self.0.lock().unwrap().recv();
+        Box::pin(async { Ok(operator_core::Json::null()) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_blocks_its_thread_keeps_its_lock_and_is_handed_back_all_the_same() {
+    let rig = Rig::start().await;
+    let (release, blocked) = std::sync::mpsc::channel();
+    let handler = std::sync::Arc::new(Blocks(std::sync::Mutex::new(blocked)));
+    let worker = operator_queue::worker::Worker::start(&rig.config, options(&rig.queue, 1), handler).await.unwrap();
+    rig.queue.add(job("block", "a")).await.unwrap();
+    rig.until(JobState::Active, 1).await;
+    // Two renewals later than the lock would have lasted.
+    let check = || async { rig.raw.call(&["PTTL", "bull:q:a:lock"]).await.int() };
+    let renewals = async |count: u32| {
+        for _ in 0..count {
+            eventually("the lock to age", async || (check().await < 800).then_some(())).await;
+            eventually("the lock to be renewed", async || (check().await > 800).then_some(())).await;
+        }
+    };
+    renewals(6).await;
+    assert_eq!(worker.status().lost(), 0);
+    let drained = worker.stop(Duration::ZERO).await;
+    assert_eq!((drained.handed_back, drained.left), (1, 0));
+    assert_eq!(rig.queue.state("a").await.unwrap(), JobState::Waiting);
+    release.send(()).unwrap();
+}

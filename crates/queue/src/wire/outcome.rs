@@ -150,29 +150,9 @@ mod tests {
 
     fn job(attempts: u32, attempts_made: u32, backoff: Option<Backoff>) -> Job {
         Job {
-            queue: QueueName::new("q").unwrap(),
-            id: JobId::from_wire("1"),
-            name: "n".to_owned(),
-            data: Json::null(),
             opts: JobOptions { attempts, backoff, ..JobOptions::default() },
-            wire_opts: Json::null(),
-            timestamp_ms: 0,
-            delay_ms: 0,
-            priority: 0,
             attempts_made,
-            attempts_started: attempts_made + 1,
-            stalled: 0,
-            processed_ms: None,
-            finished_ms: None,
-            processed_by: None,
-            progress: None,
-            return_value: None,
-            failed_reason: None,
-            stacktrace: Vec::new(),
-            deferred_failure: None,
-            parent_key: None,
-            scheduler_id: None,
-            deduplication_id: None,
+            ..Job::blank(QueueName::new("q").unwrap(), JobId::from_wire("1"))
         }
     }
 

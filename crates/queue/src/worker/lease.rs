@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use operator_core::Job;
 use tokio_util::sync::CancellationToken;
 
 /// A held job: from its claim until its outcome is written.
 pub(super) struct Lease {
+    pub(super) job: Arc<Job>,
     /// Proves ownership to every script.
     pub(super) token: Arc<str>,
     /// Stops the job.
@@ -18,8 +20,8 @@ pub(super) struct Lease {
 pub(super) struct Leases(HashMap<String, Lease>);
 
 impl Leases {
-    pub(super) fn hold(&mut self, id: &str, lease: Lease) {
-        self.0.insert(id.to_owned(), lease);
+    pub(super) fn hold(&mut self, lease: Lease) {
+        self.0.insert(lease.job.id.to_string(), lease);
     }
 
     /// Whether `token` still holds the job.
@@ -35,6 +37,10 @@ impl Leases {
     /// Ids and tokens, for renewal.
     pub(super) fn list(&self) -> Vec<(String, Arc<str>)> {
         self.0.iter().map(|(id, lease)| (id.clone(), Arc::clone(&lease.token))).collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.0.values()
     }
 
     pub(super) fn cancel_all(&self) {

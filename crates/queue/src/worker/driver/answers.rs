@@ -1,0 +1,135 @@
+//! What the driver makes of the answers to its calls.
+
+use std::time::Duration;
+
+use operator_core::Failure;
+
+use super::Driver;
+use super::served::MAX_OUTCOMES;
+use crate::clock::now_ms;
+use crate::error::Refusal;
+use crate::redis::RedisError;
+use crate::wire::outcome::{Outcome, Verdict};
+use crate::worker::call::{Called, Settle, Settled};
+
+impl Driver {
+    pub(super) fn on_called(&mut self, called: Called) {
+        match called {
+            Called::Settled { queue, request, answer } => {
+                self.queues[queue].is_calling = false;
+                match answer {
+                    Ok(settled) => self.on_settled(queue, request, settled),
+                    Err(error) => self.on_settle_failed(queue, request, &error),
+                }
+            }
+            Called::Reclaimed { queue, claim, answer } => {
+                self.queues[queue].is_calling = false;
+                match answer {
+                    Ok(jobs) => {
+                        self.contact(queue);
+                        self.promised -= claim.count;
+                        self.start_jobs(queue, &claim.token, jobs);
+                    }
+                    Err(error) => {
+                        self.queues[queue].lost_claims.push(claim);
+                        self.queues[queue].pause(&error);
+                    }
+                }
+            }
+            Called::Extended { queue, answer } => match answer {
+                Ok(lost) => {
+                    self.status.contact();
+                    lost.iter().for_each(|(id, token)| self.lose(queue, id, token));
+                }
+                Err(error) => tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot renew locks"),
+            },
+            Called::Checked { queue, answer } => match answer {
+                Ok(0) => self.status.contact(),
+                Ok(count) => {
+                    self.status.contact();
+                    let served = &mut self.queues[queue];
+                    served.metrics.stalled.increment(count);
+                    served.is_ready = true;
+                    tracing::warn!(queue = %served.queue.name, count, "put jobs of silent workers back in line");
+                }
+                Err(error) => {
+                    tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot check for stalled jobs")
+                }
+            },
+            Called::Woken => {}
+        }
+    }
+
+    pub(super) fn on_settled(&mut self, position: usize, request: Settle, settled: Settled) {
+        self.contact(position);
+        self.promised -= request.claim.count;
+        let mut refused = settled.refused.into_iter().peekable();
+        for (index, outcome) in request.outcomes.into_iter().enumerate() {
+            let refusal = refused.next_if(|(at, _)| *at == index).map(|(_, refusal)| refusal);
+            self.on_outcome(position, &outcome, refusal);
+        }
+        let served = &mut self.queues[position];
+        served.max_outcomes = (served.max_outcomes * 2).min(MAX_OUTCOMES);
+        served.tries = 0;
+        if request.claim.count > 0 {
+            served.is_ready |= settled.claimed.len() == request.claim.count;
+            if let Some(due_ms) = settled.next_due_ms {
+                served.look_after(Duration::from_millis(due_ms.saturating_sub(now_ms()).max(1)));
+            }
+            if let Some(limited_for) = settled.limited_for {
+                served.look_after(limited_for);
+            }
+        }
+        self.start_jobs(position, &request.claim.token, settled.claimed);
+    }
+
+    /// An outcome was written, or refused because the job is someone else's by now.
+    pub(super) fn on_outcome(&mut self, position: usize, outcome: &Outcome, refusal: Option<Refusal>) {
+        let served = &mut self.queues[position];
+        let id = outcome.job.id.as_str();
+        match refusal {
+            None => {
+                served.leases.release(id, &outcome.token);
+                served.metrics.settled(&outcome.verdict);
+                if let Some(drain) = &mut self.drain {
+                    match outcome.verdict {
+                        Verdict::HandedBack => drain.report.handed_back += 1,
+                        _ => drain.report.settled += 1,
+                    }
+                }
+            }
+            // An earlier call wrote it and its answer was lost, or the job was lost meanwhile: both are settled.
+            Some(refusal) if refusal.is_lost_ownership() && outcome.is_repeated => {
+                served.leases.release(id, &outcome.token);
+            }
+            Some(refusal) if refusal.is_lost_ownership() => self.lose(position, id, &outcome.token),
+            // A parent that cannot complete: its children are in the way, and waiting does not help.
+            Some(refusal) => {
+                let failure = Failure::unrecoverable(format!("job {id} {refusal}"));
+                let verdict = Verdict::of_failure(&outcome.job, failure, 0.0);
+                served.outcomes.push(Outcome { verdict, ..outcome.clone() });
+            }
+        }
+    }
+
+    /// Nothing is known of the call: keep the outcomes for the next, and find out what the claim got.
+    pub(super) fn on_settle_failed(&mut self, position: usize, mut request: Settle, error: &RedisError) {
+        let is_ambiguous = error.is_ambiguous();
+        if !is_ambiguous && !request.outcomes.is_empty() {
+            self.queues[position].suspect(&mut request.outcomes);
+        }
+        for outcome in &mut request.outcomes {
+            outcome.is_repeated |= is_ambiguous;
+        }
+        let served = &mut self.queues[position];
+        request.outcomes.append(&mut served.outcomes);
+        served.outcomes = request.outcomes;
+        served.is_ready = true;
+        if is_ambiguous && request.claim.count > 0 {
+            served.lost_claims.push(request.claim);
+        } else {
+            self.promised -= request.claim.count;
+        }
+        self.queues[position].pause(error);
+    }
+}

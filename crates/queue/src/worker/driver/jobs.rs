@@ -1,0 +1,117 @@
+//! The jobs a worker holds: started on the program's runtime, and taken back when their tasks end.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use operator_core::{Failure, Job, JobId, Json};
+use tokio_util::sync::CancellationToken;
+
+use super::Driver;
+use crate::clock::now_ms;
+use crate::error::QueueError;
+use crate::wire::outcome::{Outcome, Verdict};
+use crate::worker::ClaimedJob;
+use crate::worker::call::Claimed;
+use crate::worker::lease::Lease;
+
+/// A job's task has ended.
+pub(super) struct Finished {
+    pub(super) queue: usize,
+    pub(super) job: Arc<Job>,
+    pub(super) token: Arc<str>,
+    /// `None` when it was stopped.
+    pub(super) result: Option<Result<Json, Failure>>,
+}
+
+impl Driver {
+    pub(super) fn start_jobs(&mut self, position: usize, token: &Arc<str>, claimed: Vec<Claimed>) {
+        for Claimed { id, job } in claimed {
+            match job {
+                Ok(job) => self.start_job(position, Arc::new(job), token),
+                Err(error) => self.fail_unreadable(position, &id, token, &error),
+            }
+        }
+        self.status.set_busy(self.tasks.len());
+    }
+
+    pub(super) fn start_job(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
+        let served = &mut self.queues[position];
+        let cancelled = CancellationToken::new();
+        let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: cancelled.clone() };
+        served.leases.hold(lease);
+        served.metrics.started(&job, now_ms());
+        if let Some(reason) = &job.deferred_failure {
+            let verdict = Verdict::of_failure(&job, Failure::unrecoverable(reason.as_str()), 0.0);
+            served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
+            return;
+        }
+        let queue = served.queue.clone();
+        let claimed = ClaimedJob { job: Arc::clone(&job), queue, cancelled: cancelled.clone() };
+        let (handler, token) = (Arc::clone(&self.handler), Arc::clone(token));
+        let task = async move {
+            let run = AssertUnwindSafe(async move { handler.run(claimed).await }).catch_unwind();
+            let result = tokio::select! {
+                biased;
+                result = run => Some(result.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+                () = cancelled.cancelled() => None,
+            };
+            Finished { queue: position, job, token, result }
+        };
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// A job whose hash is not what the wire says fails for good: it would fail every worker.
+    pub(super) fn fail_unreadable(&mut self, position: usize, id: &str, token: &Arc<str>, error: &QueueError) {
+        let served = &mut self.queues[position];
+        tracing::error!(queue = %served.queue.name, id, %error, "failing a job that is not readable");
+        let job = Arc::new(Job::blank(served.queue.name.clone(), JobId::from_wire(id)));
+        let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: CancellationToken::new() };
+        served.leases.hold(lease);
+        let verdict = Verdict::Failed { reason: error.to_string(), stacks: Vec::new() };
+        served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
+    }
+
+    pub(super) fn on_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+        self.take_finished(finished);
+        // Whatever else has finished goes into the same call.
+        while let Some(finished) = self.tasks.try_join_next() {
+            self.take_finished(finished);
+        }
+        self.status.set_busy(self.tasks.len());
+    }
+
+    pub(super) fn take_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
+        let Ok(Finished { queue, job, token, result }) = finished else {
+            // Panics are caught inside: only the end of the program's runtime aborts a job's task.
+            return tracing::error!("a job's task was aborted with its runtime");
+        };
+        let served = &mut self.queues[queue];
+        if !served.leases.holds(job.id.as_str(), &token) {
+            return tracing::debug!(queue = %served.queue.name, id = %job.id, "dropped the result of a lost job");
+        }
+        let verdict = match result {
+            Some(Ok(result)) => Verdict::Completed(result),
+            Some(Err(failure)) => Verdict::of_failure(&job, failure, rand::random()),
+            None => Verdict::HandedBack,
+        };
+        served.outcomes.push(Outcome { job, token, verdict, is_repeated: false });
+    }
+
+    /// Another worker has the job, or will have: stop it and forget it.
+    pub(super) fn lose(&mut self, position: usize, id: &str, token: &str) {
+        let served = &mut self.queues[position];
+        if let Some(lease) = served.leases.release(id, token) {
+            lease.cancelled.cancel();
+            served.metrics.leases_lost.increment(1);
+            self.status.add_lost();
+            tracing::warn!(queue = %served.queue.name, id, "lost a job: its lock expired or another worker took it");
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Failure::retryable(format!("the job panicked: {}", text.unwrap_or("without a message")))
+}

@@ -1,0 +1,148 @@
+//! What the driver does by the clock: renewing locks, looking for silent workers, and draining when it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Driver;
+use super::served::Served;
+use crate::worker::Drained;
+use crate::worker::call::Called;
+use crate::worker::waiter::pauses;
+
+/// How long jobs that were told to stop may take to notice before they are handed back regardless.
+const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long outcomes are tried to be written after the drain, when Redis is away.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// A worker that was told to stop.
+pub(super) struct Drain {
+    pub(super) deadline: Instant,
+    pub(super) stage: Stage,
+    pub(super) report: Drained,
+}
+
+/// How far a drain has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Running jobs may finish, until the deadline.
+    Finishing,
+    /// They were told to stop and are handed back as they do.
+    Stopping,
+    /// Those that did not stop were handed back all the same: what they still do has no effect.
+    Abandoned,
+}
+
+impl Driver {
+    pub(super) fn on_timer(&mut self) {
+        let now = Instant::now();
+        if now >= self.renew_at {
+            self.renew_at = now + self.options.lock_duration / 4;
+            self.renew();
+        }
+        if now >= self.check_at && self.drain.is_none() {
+            self.check_at = now + self.options.stalled_interval;
+            self.check_stalled();
+        }
+        for served in &mut self.queues {
+            if served.look_at.is_some_and(|at| now >= at) {
+                served.look_at = None;
+                served.is_ready = true;
+            }
+            if served.blocked_until.is_some_and(|at| now >= at) {
+                served.blocked_until = None;
+            }
+        }
+        self.advance_drain(now);
+    }
+
+    pub(super) fn renew(&mut self) {
+        for position in 0..self.queues.len() {
+            let leases = self.queues[position].leases.list();
+            if leases.is_empty() {
+                continue;
+            }
+            let (terms, queue) = (Arc::clone(&self.terms), self.queues[position].queue.clone());
+            self.calls.push(Box::pin(async move {
+                Called::Extended { queue: position, answer: terms.extend(&queue, leases).await }
+            }));
+        }
+    }
+
+    pub(super) fn check_stalled(&mut self) {
+        for position in 0..self.queues.len() {
+            let (terms, queue) = (Arc::clone(&self.terms), self.queues[position].queue.clone());
+            self.calls.push(Box::pin(async move {
+                Called::Checked { queue: position, answer: terms.check_stalled(&queue).await }
+            }));
+        }
+    }
+
+    pub(super) fn next_timer(&self) -> Instant {
+        let mut next = self.renew_at;
+        match &self.drain {
+            None => next = next.min(self.check_at),
+            Some(drain) => next = next.min(drain.next_stage_at()),
+        }
+        let waits = self.queues.iter().flat_map(|served| [served.look_at, served.blocked_until]).flatten();
+        waits.fold(next, Instant::min)
+    }
+
+    pub(super) fn contact(&mut self, position: usize) {
+        self.status.contact();
+        self.queues[position].pauses = pauses();
+    }
+
+    pub(super) fn begin_drain(&mut self, deadline: Instant) {
+        let held: usize = self.queues.iter().map(|served| served.leases.len()).sum();
+        tracing::info!(held, "no more claims; letting running jobs finish");
+        self.drain = Some(Drain { deadline, stage: Stage::Finishing, report: Drained::default() });
+        self.advance_drain(Instant::now());
+    }
+
+    /// Moves the drain on when its time has come.
+    pub(super) fn advance_drain(&mut self, now: Instant) {
+        let Some(drain) = &mut self.drain else { return };
+        if now < drain.next_stage_at() {
+            return;
+        }
+        match drain.stage {
+            Stage::Finishing => {
+                drain.stage = Stage::Stopping;
+                self.queues.iter().for_each(|served| served.leases.cancel_all());
+            }
+            Stage::Stopping => {
+                drain.stage = Stage::Abandoned;
+                self.queues.iter_mut().for_each(Served::hand_back_all);
+            }
+            Stage::Abandoned => {}
+        }
+    }
+
+    /// The report, once nothing is held any more or the last moment has passed.
+    pub(super) fn drained(&mut self) -> Option<Drained> {
+        let drain = self.drain.as_ref()?;
+        let now = Instant::now();
+        let has_stopped = self.tasks.is_empty() || drain.stage == Stage::Abandoned;
+        let is_idle = has_stopped && self.promised == 0 && self.calls.is_empty();
+        let has_written = self.queues.iter().all(|served| served.outcomes.is_empty());
+        let is_over = now >= drain.deadline + STOP_GRACE + LAST_WRITES;
+        let is_done = is_idle && has_written;
+        if !is_done && !is_over {
+            return None;
+        }
+        let left = self.queues.iter().map(|served| served.leases.len() as u64).sum();
+        Some(Drained { left, ..drain.report })
+    }
+}
+
+impl Drain {
+    fn next_stage_at(&self) -> Instant {
+        match self.stage {
+            Stage::Finishing => self.deadline,
+            Stage::Stopping => self.deadline + STOP_GRACE,
+            Stage::Abandoned => self.deadline + STOP_GRACE + LAST_WRITES,
+        }
+    }
+}
