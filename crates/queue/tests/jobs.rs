@@ -1,5 +1,4 @@
 //! What becomes of jobs: added in every form, run, retried, failed, and what each leaves in Redis.
-#![expect(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 mod rig;
 
