@@ -75,7 +75,7 @@ fn work(
     let watch = Watch::begin(&services, jobs.len())?;
     producer.add(&jobs)?;
     let run = watch.until_finished(stack, interrupt)?;
-    let completed = report::print(&services, &redis_url, &run)?;
+    let completed = report::print(&services, &redis_url, &run, interrupt)?;
     if options.once {
         return if completed { Ok(()) } else { Err(Failure::Jobs { failed: run.failed }) };
     }

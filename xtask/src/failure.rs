@@ -35,8 +35,8 @@ pub(crate) enum Failure {
     /// A process of ours runs but cannot work.
     #[error("{name} was not ready after {seconds} s")]
     NotReady { name: String, seconds: u64 },
-    /// Example jobs failed that should not have.
-    #[error("{failed} of the jobs failed")]
+    /// Example jobs failed that should not have, or their results are not where they belong.
+    #[error("{failed} of the jobs failed, or not all results reached the database")]
     Jobs { failed: u64 },
     /// A file could not be read or written.
     #[error("failed to use {}: {error}", .path.display())]

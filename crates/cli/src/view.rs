@@ -50,18 +50,18 @@ pub(crate) struct JobView {
     pub(crate) data: Json,
     pub(crate) opts: Json,
     pub(crate) created_at: String,
-    pub(crate) started_at: Option<String>,
+    pub(crate) processed_at: Option<String>,
     pub(crate) finished_at: Option<String>,
     pub(crate) priority: u32,
     pub(crate) delay: u64,
     pub(crate) attempts_made: u32,
     pub(crate) attempts_started: u32,
-    pub(crate) stalled: u32,
-    pub(crate) worker: Option<String>,
+    pub(crate) stalled_count: u32,
+    pub(crate) processed_by: Option<String>,
     pub(crate) progress: Option<Json>,
     pub(crate) result: Option<Json>,
     pub(crate) error: Option<String>,
-    pub(crate) stack: Vec<String>,
+    pub(crate) stacktrace: Vec<String>,
     pub(crate) logs: Vec<String>,
 }
 
@@ -76,18 +76,18 @@ impl JobView {
             data: job.data,
             opts: job.wire_opts,
             created_at: iso(job.timestamp_ms),
-            started_at: job.processed_ms.map(iso),
+            processed_at: job.processed_ms.map(iso),
             finished_at: job.finished_ms.map(iso),
             priority: job.priority,
             delay: job.delay_ms,
             attempts_made: job.attempts_made,
             attempts_started: job.attempts_started,
-            stalled: job.stalled,
-            worker: job.processed_by,
+            stalled_count: job.stalled,
+            processed_by: job.processed_by,
             progress: job.progress,
             result: job.return_value,
             error: job.failed_reason,
-            stack: job.stacktrace,
+            stacktrace: job.stacktrace,
             logs,
         }
     }
@@ -118,10 +118,10 @@ impl JobView {
         ];
         let json = |value: &Json| value.as_str().to_owned();
         let optional = [
-            ("started", self.started_at.clone()),
+            ("started", self.processed_at.clone()),
             ("finished", self.finished_at.clone()),
-            ("worker", self.worker.clone()),
-            ("stalled", (self.stalled > 0).then(|| format!("{} times", self.stalled))),
+            ("worker", self.processed_by.clone()),
+            ("stalled", (self.stalled_count > 0).then(|| format!("{} times", self.stalled_count))),
             ("priority", (self.priority > 0).then(|| self.priority.to_string())),
             ("delay", (self.delay > 0).then(|| format!("{} ms", self.delay))),
             ("opts", Some(json(&self.opts))),
@@ -131,7 +131,7 @@ impl JobView {
             ("error", self.error.clone()),
         ];
         lines.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        lines.extend(self.stack.iter().map(|entry| ("stack", entry.replace('\n', "\n          "))));
+        lines.extend(self.stacktrace.iter().map(|entry| ("stack", entry.replace('\n', "\n          "))));
         lines.extend(self.logs.iter().map(|line| ("log", line.clone())));
         lines.iter().map(|(name, value)| format!("{name:<9} {value}")).collect::<Vec<_>>().join("\n")
     }

@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal as _;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use operator_core::time::iso;
 use serde_json::Value;
 
 use super::interrupt::Interrupt;
@@ -22,6 +23,8 @@ pub(super) struct Watch {
     expected: u64,
     before: Counts,
     began: Instant,
+    /// The same moment as the API writes times.
+    began_at: String,
 }
 
 /// How many jobs of the queue have ended, and how many have not.
@@ -37,6 +40,8 @@ pub(super) struct Run {
     pub(super) completed: u64,
     pub(super) failed: u64,
     pub(super) took: Duration,
+    /// When it began, as the API writes times.
+    pub(super) began_at: String,
 }
 
 impl Watch {
@@ -44,7 +49,8 @@ impl Watch {
     pub(super) fn begin(services: &Services, jobs: usize) -> Result<Self> {
         let url = format!("{}/queues/{QUEUE}", services.dispatcher);
         let before = Counts::of(&http::get(&url)?);
-        Ok(Self { url, expected: jobs as u64, before, began: Instant::now() })
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+        Ok(Self { url, expected: jobs as u64, before, began: Instant::now(), began_at: iso(now_ms) })
     }
 
     /// Shows the progress until every job has ended.
@@ -78,6 +84,7 @@ impl Watch {
             completed: now.completed.saturating_sub(self.before.completed),
             failed: now.failed.saturating_sub(self.before.failed),
             took: self.began.elapsed(),
+            began_at: self.began_at.clone(),
         }
     }
 }
@@ -140,7 +147,8 @@ mod tests {
         let counts = Counts::of(&answer);
         assert_eq!(counts, Counts { completed: 12, failed: 3, open: 3 });
         let before = Counts { completed: 10, failed: 3, open: 0 };
-        let run = Watch { url: String::new(), expected: 2, before, began: Instant::now() }.run_so_far(counts);
+        let (url, began_at) = (String::new(), String::new());
+        let run = Watch { url, expected: 2, before, began: Instant::now(), began_at }.run_so_far(counts);
         assert_eq!((run.completed, run.failed), (2, 0));
     }
 }
