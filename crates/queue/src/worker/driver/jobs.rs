@@ -13,7 +13,7 @@ use crate::clock::now_ms;
 use crate::error::QueueError;
 use crate::wire::outcome::{Outcome, Verdict};
 use crate::worker::ClaimedJob;
-use crate::worker::call::Claimed;
+use crate::worker::call::{Called, Claimed, advance_scheduler};
 use crate::worker::lease::Lease;
 
 /// A job's task has ended.
@@ -38,8 +38,7 @@ impl Driver {
 
     pub(super) fn start_job(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
         let served = &mut self.queues[position];
-        let cancelled = CancellationToken::new();
-        let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: cancelled.clone() };
+        let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: CancellationToken::new() };
         served.leases.hold(lease);
         served.metrics.started(&job, now_ms());
         if let Some(reason) = &job.deferred_failure {
@@ -47,9 +46,26 @@ impl Driver {
             served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
             return;
         }
+        if job.scheduler_id.is_some() {
+            // Its slot is taken while the scheduler is advanced.
+            self.promised += 1;
+            let (queue, token) = (served.queue.clone(), Arc::clone(token));
+            self.calls.push(Box::pin(async move {
+                advance_scheduler(&queue, &job).await;
+                Called::Advanced { queue: position, job, token }
+            }));
+        } else {
+            self.run_job(position, job, Arc::clone(token));
+        }
+    }
+
+    /// Runs a held job, unless it was lost before it began.
+    pub(super) fn run_job(&mut self, position: usize, job: Arc<Job>, token: Arc<str>) {
+        let served = &self.queues[position];
+        let Some(cancelled) = served.leases.stop_of(job.id.as_str(), &token) else { return };
         let queue = served.queue.clone();
         let claimed = ClaimedJob { job: Arc::clone(&job), queue, cancelled: cancelled.clone() };
-        let (handler, token) = (Arc::clone(&self.handler), Arc::clone(token));
+        let handler = Arc::clone(&self.handler);
         let task = async move {
             let run = AssertUnwindSafe(async move { handler.run(claimed).await }).catch_unwind();
             let result = tokio::select! {
@@ -57,6 +73,8 @@ impl Driver {
                 result = run => Some(result.unwrap_or_else(|panic| Err(panicked(&*panic)))),
                 () = cancelled.cancelled() => None,
             };
+            // A job that noticed the stop reports it as a failure; it was interrupted, and that costs no attempt.
+            let result = result.filter(|result| result.is_ok() || !cancelled.is_cancelled());
             Finished { queue: position, job, token, result }
         };
         self.tasks.spawn_on(task, &self.runtime);
