@@ -30,7 +30,7 @@ impl Attempt {
     /// What everything logged during the attempt carries, and what a trace shows of it.
     pub(crate) fn span(&self) -> Span {
         let Job { queue, id, name, attempts_made, .. } = &*self.job;
-        tracing::info_span!("job", %queue, %id, name, attempt = attempts_made + 1)
+        tracing::info_span!("run_job", %queue, job_id = %id, job_name = name, attempt = attempts_made + 1)
     }
 
     /// The attempt came to its own end.
