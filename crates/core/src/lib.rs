@@ -14,6 +14,8 @@ pub mod state;
 pub mod failure;
 pub mod record;
 
+pub mod schedule;
+
 pub mod settings;
 pub mod time;
 

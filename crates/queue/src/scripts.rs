@@ -41,6 +41,11 @@ script!(
     ]
 );
 script!(
+    /// Makes the next job of a scheduler.
+    ADVANCE = "advance", ["meta", "enqueue"],
+    ["repeat", "wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events"]
+);
+script!(
     /// Renews locks.
     EXTEND = "extend", [], ["stalled"]
 );
@@ -85,5 +90,5 @@ script!(
 );
 
 /// Every script, for checks that cover them all.
-pub static ALL: [&Script; 12] =
-    [&ADD, &SETTLE, &EXTEND, &STALLED, &RECLAIM, &PAUSE, &STATE, &REMOVE, &PROMOTE, &RETRY, &PROGRESS, &LOG];
+pub static ALL: [&Script; 13] =
+    [&ADD, &SETTLE, &ADVANCE, &EXTEND, &STALLED, &RECLAIM, &PAUSE, &STATE, &REMOVE, &PROMOTE, &RETRY, &PROGRESS, &LOG];

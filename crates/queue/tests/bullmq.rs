@@ -271,6 +271,34 @@ async fn a_flow_of_bullmq_is_run_across_queues_and_its_parent_released_once() {
 }
 
 #[tokio::test]
+async fn schedulers_of_bullmq_go_on_whoever_claims_their_jobs() {
+    let rig = Rig::start().await;
+    let node = NodePeer::bullmq(BullMq::V6, &rig.server.url(), "bull").await;
+    let upsert = async |id: &str, repeat: Value| {
+        let template = json!({ "name": "echo", "data": { "by": id }, "opts": { "attempts": 2, "priority": 3 } });
+        node.call(
+            "upsertScheduler",
+            json!({ "queue": "q", "schedulerId": id, "repeat": repeat, "template": template }),
+        )
+        .await;
+    };
+    let worker = rig.worker(2).await;
+    upsert("thrice", json!({ "every": 200, "limit": 3 })).await;
+    rig.until(JobState::Completed, 3).await;
+    upsert("cron", json!({ "pattern": "* * * * * *", "tz": "Europe/Berlin" })).await;
+    rig.until(JobState::Completed, 5).await;
+    worker.stop(Duration::ZERO).await;
+    let made = rig.raw.call(&["HMGET", "bull:q:repeat:thrice", "ic", "offset"]).await.texts();
+    assert_eq!(made[0], "3", "the limit holds");
+    // What we made, BullMQ goes on with.
+    let done = rig.queue.counts().await.unwrap().of(JobState::Completed);
+    node.call("startWorker", json!({ "queue": "q", "processor": "echo" })).await;
+    rig.until(JobState::Completed, done + 2).await;
+    let schedulers = node.queue("q", "getJobSchedulers", json!([])).await;
+    assert_eq!(schedulers.as_array().unwrap().len(), 2, "{schedulers}");
+}
+
+#[tokio::test]
 async fn our_workers_and_bullmqs_share_a_queue() {
     let rig = Rig::start().await;
     let node = NodePeer::bullmq(BullMq::V6, &rig.server.url(), "bull").await;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use operator_core::Job;
 
 use super::options::WorkerOptions;
@@ -16,10 +17,30 @@ use crate::wire::outcome::{self, KeepDefaults, Outcome};
 
 /// The end of a call, with what was asked.
 pub(super) enum Called {
-    Settled { queue: usize, request: Settle, answer: Result<Settled, RedisError> },
-    Reclaimed { queue: usize, claim: Claim, answer: Result<Vec<Claimed>, RedisError> },
-    Extended { queue: usize, answer: Result<Vec<(String, Arc<str>)>, RedisError> },
-    Checked { queue: usize, answer: Result<u64, RedisError> },
+    Settled {
+        queue: usize,
+        request: Settle,
+        answer: Result<Settled, RedisError>,
+    },
+    Reclaimed {
+        queue: usize,
+        claim: Claim,
+        answer: Result<Vec<Claimed>, RedisError>,
+    },
+    Extended {
+        queue: usize,
+        answer: Result<Vec<(String, Arc<str>)>, RedisError>,
+    },
+    Checked {
+        queue: usize,
+        answer: Result<u64, RedisError>,
+    },
+    /// The scheduler of a claimed job has its next one, or cannot have it: the job may start.
+    Advanced {
+        queue: usize,
+        job: Arc<Job>,
+        token: Arc<str>,
+    },
     Woken,
 }
 
@@ -131,6 +152,21 @@ impl Terms {
             u64::from(self.max_stalled).into(),
         ];
         Ok(queue.script(&scripts::STALLED, None, args).await?.into_list().len() as u64)
+    }
+}
+
+/// Makes the next job of the scheduler that `job` comes from, before `job` runs: a scheduler whose job ends without a
+/// successor is dead. What keeps failing is reported and does not hold the job up.
+pub(super) async fn advance_scheduler(queue: &Queue, job: &Job) {
+    let retries =
+        ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter().with_max_times(6);
+    let advanced = (|| queue.advance_scheduler(job))
+        .retry(retries)
+        .when(|error| matches!(error, QueueError::Redis(error) if error.is_ambiguous()))
+        .await;
+    if let Err(error) = advanced {
+        let scheduler = job.scheduler_id.as_deref().unwrap_or_default();
+        tracing::error!(queue = %queue.name, scheduler, %error, "a scheduler stopped: its next job could not be made");
     }
 }
 

@@ -29,6 +29,11 @@ impl Leases {
         self.0.get(id).is_some_and(|lease| &*lease.token == token)
     }
 
+    /// What stops the job that is held under `token`.
+    pub(super) fn stop_of(&self, id: &str, token: &str) -> Option<CancellationToken> {
+        self.0.get(id).filter(|lease| &*lease.token == token).map(|lease| lease.cancelled.clone())
+    }
+
     /// Ends the holding of a job under `token`; a later claim of the same job is not touched.
     pub(super) fn release(&mut self, id: &str, token: &str) -> Option<Lease> {
         if self.holds(id, token) { self.0.remove(id) } else { None }

@@ -56,6 +56,10 @@ impl Driver {
                     tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot check for stalled jobs")
                 }
             },
+            Called::Advanced { queue, job, token } => {
+                self.promised -= 1;
+                self.run_job(queue, job, token);
+            }
             Called::Woken => {}
         }
     }
