@@ -1,0 +1,71 @@
+//! The gauges of queues and history, read from Redis when somebody scrapes `/metrics`: a dispatcher that nobody scrapes
+//! asks nothing.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics::gauge;
+use operator_core::JobState;
+use operator_queue::{Queue, QueueError, now_ms};
+use operator_telemetry::names;
+
+use crate::app::App;
+
+/// Readings younger than this are served again, so that many scrapers cost as much as one.
+const FRESH_FOR: Duration = Duration::from_secs(1);
+
+/// A scrape must not fail because Redis is slow: it then shows the last readings.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// Reads the gauges before `/metrics` is answered.
+pub(crate) async fn refresh(State(app): State<App>, request: Request, next: Next) -> Response {
+    if request.uri().path() == "/metrics" {
+        match tokio::time::timeout(TIME_LIMIT, read(&app)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot read the gauges of the queues"),
+            Err(_) => tracing::warn!("gave up reading the gauges of the queues: redis does not answer in time"),
+        }
+    }
+    next.run(request).await
+}
+
+async fn read(app: &App) -> Result<(), QueueError> {
+    let mut read = app.gauges_read().lock().await;
+    if read.is_some_and(|at| at.elapsed() < FRESH_FOR) {
+        return Ok(());
+    }
+    app.of_each(|queue| async move { read_queue(&queue).await }).await?;
+    *read = Some(Instant::now());
+    Ok(())
+}
+
+async fn read_queue(queue: &Queue) -> Result<(), QueueError> {
+    let (counts, oldest_ms, workers, backlog, entry_ms) = tokio::try_join!(
+        queue.counts(),
+        queue.oldest_waiting_ms(),
+        queue.workers(),
+        queue.history_backlog(),
+        queue.history_oldest_ms()
+    )?;
+    let name = || queue.name().to_string();
+    for state in JobState::ALL {
+        gauge!(names::QUEUE_JOBS, "queue" => name(), "state" => state.as_str()).set(number(counts.of(state)));
+    }
+    gauge!(names::QUEUE_PAUSED, "queue" => name()).set(if counts.paused { 1.0 } else { 0.0 });
+    gauge!(names::QUEUE_WORKERS, "queue" => name()).set(number(workers.len() as u64));
+    gauge!(names::QUEUE_OLDEST_WAITING_AGE, "queue" => name()).set(age_seconds(oldest_ms));
+    gauge!(names::HISTORY_BACKLOG, "queue" => name()).set(number(backlog));
+    gauge!(names::HISTORY_LAG, "queue" => name()).set(age_seconds(entry_ms));
+    Ok(())
+}
+
+fn age_seconds(since_ms: Option<u64>) -> f64 {
+    since_ms.map_or(0.0, |since| number(now_ms().saturating_sub(since)) / 1000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and ages stay far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,163 @@
+//! The description of the API as a whole: which operations and shapes it has, and how requests are authorised. Each
+//! operation is described where it is handled; those of the telemetry crate are described here.
+
+use serde_json::Value;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::api::{add, by_id, docs, in_queue, queues, scheduler, search};
+use crate::problem::ProblemDocument;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Operator dispatcher",
+        description = "Adds jobs to queues, shows what became of them, and steers them. The reference with examples is \
+            docs/API.md. Every route is also served under /v1 and /internal."
+    ),
+    paths(
+        add::add, in_queue::list, in_queue::get, in_queue::remove, in_queue::logs, in_queue::retry, in_queue::promote,
+        search::search, by_id::get, by_id::execute, queues::list, queues::status, queues::statuses, queues::pause,
+        queues::resume, scheduler::status, docs::openapi, health, ready, version, metrics
+    ),
+    components(schemas(ProblemDocument)),
+    tags(
+        (name = "jobs", description = "Add, look at and steer jobs"),
+        (name = "queues", description = "Look at and steer queues"),
+        (name = "service", description = "The process itself")
+    ),
+    modifiers(&Keys)
+)]
+struct Document;
+
+/// The document.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.info.license = None;
+    document
+}
+
+/// The two headers that carry a key. The empty requirement says that a dispatcher may be open.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
+        components.add_security_scheme("apiKey", header);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let none = Vec::<String>::new;
+        document.security = Some(vec![
+            SecurityRequirement::new("apiKey", none()),
+            SecurityRequirement::new("bearer", none()),
+            SecurityRequirement::default(),
+        ]);
+    }
+}
+
+/// Whether the process lives and is ready, with the outcome of each check.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the telemetry crate answers")]
+struct Health {
+    /// ok or unavailable.
+    #[schema(example = "ok")]
+    status: String,
+    /// The name of the service.
+    service: String,
+    /// What is wrong, if anything is.
+    reason: Option<String>,
+    /// The outcome of each check.
+    #[schema(value_type = Object)]
+    checks: Value,
+}
+
+/// Which build this is.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes what the telemetry crate answers")]
+struct Version {
+    /// The name of the service.
+    service: String,
+    /// The version of the program.
+    version: String,
+    /// The commit it was built from.
+    commit: String,
+    /// The name of the environment it runs in.
+    env: String,
+}
+
+/// Whether the process makes progress. Needs no key.
+#[utoipa::path(get, path = "/health", tag = "service", responses(
+    (status = 200, body = Health, description = "It does"),
+    (status = 503, body = Health, description = "It does not: restart it"),
+))]
+#[expect(dead_code, reason = "only describes what the telemetry crate answers")]
+fn health() {}
+
+/// Whether Redis and the database answer and the process is not stopping. Needs no key.
+#[utoipa::path(get, path = "/ready", tag = "service", responses(
+    (status = 200, body = Health, description = "Send requests"),
+    (status = 503, body = Health, description = "Send them elsewhere"),
+))]
+#[expect(dead_code, reason = "only describes what the telemetry crate answers")]
+fn ready() {}
+
+/// Which build this is. Needs no key.
+#[utoipa::path(get, path = "/version", tag = "service", responses(
+    (status = 200, body = Version, description = "The build"),
+))]
+#[expect(dead_code, reason = "only describes what the telemetry crate answers")]
+fn version() {}
+
+/// The metrics of this process and of the queues, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "service", responses(
+    (status = 200, body = String, content_type = "text/plain", description = "docs/metrics.md explains them"),
+))]
+#[expect(dead_code, reason = "only describes what the telemetry crate answers")]
+fn metrics() {}
+
+#[cfg(test)]
+mod tests {
+    use operator_core::JobOptions;
+
+    use super::*;
+
+    fn document_json() -> Value {
+        serde_json::to_value(document()).unwrap()
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1() {
+        assert!(document_json()["openapi"].as_str().unwrap().starts_with("3.1"));
+    }
+
+    #[test]
+    fn the_described_options_are_those_that_are_read() {
+        let options = &document_json()["components"]["schemas"]["JobOptions"];
+        let example = &options["example"];
+        assert!(serde_json::from_value::<JobOptions>(example.clone()).is_ok(), "{example}");
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(example), names(&options["properties"]));
+        let unknown = serde_json::from_str::<JobOptions>(r#"{"?":1}"#).unwrap_err().to_string();
+        for name in names(example) {
+            assert!(unknown.contains(&format!("`{name}`")), "{name}: {unknown}");
+        }
+        assert_eq!(unknown.matches('`').count() / 2 - 1, names(example).len(), "{unknown}");
+    }
+
+    #[test]
+    fn every_refusal_is_described_as_a_problem() {
+        for (path, operations) in document_json()["paths"].as_object().unwrap() {
+            for (status, response) in operations.as_object().unwrap().values().flat_map(|operation| {
+                operation["responses"].as_object().unwrap().iter().filter(|(status, _)| status.starts_with(['4', '5']))
+            }) {
+                let content = response["content"].as_object().unwrap();
+                let is_health = path == "/health" || path == "/ready";
+                let expected = if is_health { "application/json" } else { "application/problem+json" };
+                assert!(content.contains_key(expected), "{path} {status}: {content:?}");
+            }
+        }
+    }
+}

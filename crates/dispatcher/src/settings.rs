@@ -1,0 +1,108 @@
+//! What a dispatcher is told by its environment, checked. What a URL is worth shows when it is used, in `start`.
+
+use std::time::Duration;
+
+use operator_core::settings::{Reader, Secret, vars};
+use operator_queue::RedisConfig;
+use operator_store::StoreConfig;
+use operator_telemetry::ListenSettings;
+
+/// How long a command to Redis may take. Whoever asks over HTTP is told soon that Redis is away, and asks again.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Everything a dispatcher is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: ListenSettings,
+    /// Where the queues are.
+    pub redis: RedisConfig,
+    /// Where the history is.
+    pub store: StoreConfig,
+    /// What it accepts over HTTP.
+    pub api: ApiSettings,
+    /// How often it looks for queues and for finished jobs that nobody recorded.
+    pub archive_interval: Duration,
+}
+
+/// What the API accepts, and from whom.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// The key every request must carry; without one the API is open.
+    pub key: Option<Secret>,
+    /// The largest data of one job, in bytes.
+    pub max_data_bytes: u64,
+    /// The most jobs in one request.
+    pub max_bulk_jobs: usize,
+}
+
+impl Settings {
+    /// Reads the settings; what is wrong with them is left in `reader`.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
+        let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
+        let database = reader.text_or(&vars::DATABASE_URL, vars::DATABASE_URL.default);
+        let connections = reader.number(&vars::OPERATOR_DATABASE_CONNECTIONS, 8, 1..=200);
+        let interval_ms = reader.number(&vars::OPERATOR_ARCHIVE_INTERVAL_MS, 5000u64, 100..=3_600_000);
+        Self {
+            listen: ListenSettings::read(reader, &vars::PORT, 8080),
+            redis: RedisConfig { command_timeout: COMMAND_TIMEOUT, ..RedisConfig::new(url).with_prefix(prefix) },
+            store: StoreConfig::new(Secret::new(database), connections),
+            api: ApiSettings {
+                key: reader.secret(&vars::OPERATOR_API_KEY),
+                max_data_bytes: reader.number(&vars::OPERATOR_MAX_DATA_BYTES, 1_048_576, 1..=268_435_456),
+                max_bulk_jobs: reader.number(&vars::OPERATOR_MAX_BULK_JOBS, 1000, 1..=100_000),
+            },
+            archive_interval: Duration::from_millis(interval_ms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn every_bad_value_is_reported_at_once() {
+        let source = HashMap::from([
+            ("PORT", "http"),
+            ("OPERATOR_BIND", "everywhere"),
+            ("OPERATOR_DATABASE_CONNECTIONS", "0"),
+            ("OPERATOR_MAX_DATA_BYTES", "1MB"),
+            ("OPERATOR_MAX_BULK_JOBS", "100001"),
+            ("OPERATOR_ARCHIVE_INTERVAL_MS", "99"),
+        ]);
+        let mut reader = Reader::new(&source);
+        Settings::read(&mut reader);
+        let problems = reader.finish().unwrap_err().problems;
+        assert_eq!(problems.len(), source.len(), "{problems:?}");
+        for name in source.keys() {
+            assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_reference() {
+        let source = HashMap::new();
+        let mut reader = Reader::new(&source);
+        let settings = Settings::read(&mut reader);
+        reader.finish().unwrap();
+        assert_eq!((settings.listen.port, settings.redis.prefix.as_str()), (8080, "bull"));
+        assert_eq!(settings.redis.url.expose(), "redis://127.0.0.1:6379");
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        assert_eq!(u64::from(settings.store.max_connections), number(vars::OPERATOR_DATABASE_CONNECTIONS.default));
+        assert_eq!(settings.api.max_data_bytes, number(vars::OPERATOR_MAX_DATA_BYTES.default));
+        assert_eq!(settings.api.max_bulk_jobs as u64, number(vars::OPERATOR_MAX_BULK_JOBS.default));
+        assert_eq!(settings.archive_interval.as_millis().to_string(), vars::OPERATOR_ARCHIVE_INTERVAL_MS.default);
+        assert!(settings.api.key.is_none());
+    }
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        let source = HashMap::from([("OPERATOR_API_KEY", "hunter2"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]);
+        let settings = Settings::read(&mut Reader::new(&source));
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,20 @@
+//! The dispatcher as its callers see it: the real router behind a socket, a real Redis, a real database, and workers of
+//! both kinds behind the queues.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod harness;
+mod http;
+mod worker;
+
+mod jobs;
+mod queues;
+mod search;
+mod service;
+
+mod keys;
+mod outages;
+mod refusals;
+
+mod archive;
+mod process;
+mod sweep;
