@@ -42,6 +42,9 @@ impl Queue {
     pub async fn add_bulk(&self, jobs: Vec<NewJob>) -> Result<Vec<JobId>, QueueError> {
         let now = now_ms();
         let ids = jobs.iter().map(|job| self.check(job)).collect::<Result<Vec<_>, _>>()?;
+        if !ids.is_empty() && !self.redis.has_registered(self.name.as_str()) {
+            self.register().await?;
+        }
         let mut first = 0;
         while first < jobs.len() {
             let last = chunk_end(&jobs, first);

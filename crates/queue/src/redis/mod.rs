@@ -8,9 +8,9 @@ mod error;
 mod presence;
 mod reply;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -38,6 +38,8 @@ pub struct Redis(Arc<Connection>);
 struct Connection {
     client: Client,
     config: RedisConfig,
+    /// Queues that were made known over this connection, so that it is done once: as many as the process uses.
+    registered: Mutex<HashSet<String>>,
 }
 
 impl Redis {
@@ -65,7 +67,7 @@ impl Redis {
                 }
             }
         };
-        let redis = Self(Arc::new(Connection { client, config: config.clone() }));
+        let redis = Self(Arc::new(Connection { client, config: config.clone(), registered: Mutex::default() }));
         redis.report_reconnects();
         check::server(&redis).await?;
         Ok(redis)
@@ -124,6 +126,16 @@ impl Redis {
     pub(crate) async fn commands(&self, commands: Vec<(&'static str, Vec<Arg>)>) -> Result<Vec<Reply>, RedisError> {
         let sent = commands.into_iter().map(|(name, args)| send(&self.0.client, name, args, false));
         futures::future::try_join_all(sent).await
+    }
+
+    /// Whether `queue` was made known over this connection; says yes from the second question on.
+    pub(crate) fn has_registered(&self, queue: &str) -> bool {
+        let mut registered = self.0.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = registered.contains(queue);
+        if !is_known {
+            registered.insert(queue.to_owned());
+        }
+        is_known
     }
 
     /// Reconnecting is the client's work; that it happened is worth a line and a count.

@@ -10,3 +10,4 @@ mod idle;
 mod jobs;
 mod outage;
 mod signals;
+mod whole;
