@@ -22,8 +22,11 @@ const SETTLED_MS: u64 = 3_000;
 /// By how much a worker's clock may be late.
 const OVERLAP_MS: u64 = 60_000;
 
-/// How often a wide look is taken, and all keys are searched for queues that nobody registered.
+/// How often a wide look is taken, and at the latest all keys are searched for queues that nobody registered.
 const WIDE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A search of all keys may take this share of the time: a small server is searched each turn, a large one seldom.
+const SEARCH_SHARE: u32 = 50;
 
 /// How many jobs are compared at a time.
 const PAGE: usize = 1000;
@@ -39,12 +42,14 @@ pub(super) struct Sweep {
     /// The newest member of each set when all of it had been compared.
     compared: HashMap<(QueueName, JobState), String>,
     next_wide: Instant,
+    next_search: Instant,
 }
 
 impl Sweep {
     pub(super) fn new(redis: &Redis, store: &Store, interval: Duration, shelf: Shelf) -> Self {
         let (redis, store) = (redis.clone(), store.clone());
-        Self { redis, store, shelf, interval, compared: HashMap::new(), next_wide: Instant::now() }
+        let now = Instant::now();
+        Self { redis, store, shelf, interval, compared: HashMap::new(), next_wide: now, next_search: now }
     }
 
     pub(super) async fn run(mut self) {
@@ -73,10 +78,7 @@ impl Sweep {
 
     async fn turn(&mut self) -> Result<(), Failed> {
         let is_wide = Instant::now() >= self.next_wide;
-        let queues: BTreeSet<QueueName> = match is_wide {
-            true => registry::discover_queues(&self.redis).await?,
-            false => registry::known_queues(&self.redis).await?,
-        };
+        let queues = self.queues().await?;
         self.compared.retain(|(queue, _), _| queues.contains(queue));
         for name in queues {
             let queue = Queue::new(&self.redis, name);
@@ -92,6 +94,16 @@ impl Sweep {
             self.next_wide = Instant::now() + WIDE_INTERVAL;
         }
         Ok(())
+    }
+
+    async fn queues(&mut self) -> Result<BTreeSet<QueueName>, Failed> {
+        let started = Instant::now();
+        if started < self.next_search {
+            return Ok(registry::known_queues(&self.redis).await?);
+        }
+        let queues = registry::discover_queues(&self.redis).await?;
+        self.next_search = Instant::now() + (started.elapsed() * SEARCH_SHARE).min(WIDE_INTERVAL);
+        Ok(queues)
     }
 
     async fn sweep(&mut self, queue: &Queue, set: JobState, is_wide: bool) -> Result<(), Failed> {
