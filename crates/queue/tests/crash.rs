@@ -234,3 +234,42 @@ async fn a_job_that_blocks_its_thread_keeps_its_lock_and_is_handed_back_all_the_
     assert_eq!(rig.queue.state("a").await.unwrap(), JobState::Waiting);
     release.send(()).unwrap();
 }
+
+/// Finishes when the test says so.
+struct Gate(std::sync::Arc<tokio::sync::Notify>);
+
+impl operator_queue::worker::Handler for Gate {
+    fn run(
+        &self,
+        claimed: operator_queue::worker::ClaimedJob,
+    ) -> futures::future::BoxFuture<'static, Result<operator_core::Json, operator_core::Failure>> {
+        let gate = std::sync::Arc::clone(&self.0);
+        Box::pin(async move {
+            gate.notified().await;
+            Ok(claimed.job.data.clone())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_late_finisher_is_refused_and_has_no_effect() {
+    for theft in [&["SET", "bull:q:a:lock", "another worker"][..], &["DEL", "bull:q:a:lock"][..]] {
+        let rig = Rig::start().await;
+        rig.queue.add(job("echo", "a")).await.unwrap();
+        let gate = std::sync::Arc::new(tokio::sync::Notify::new());
+        let handler = std::sync::Arc::new(Gate(std::sync::Arc::clone(&gate)));
+        let worker = operator_queue::worker::Worker::start(&rig.config, patient(&rig, 1), handler).await.unwrap();
+        rig.until(JobState::Active, 1).await;
+        rig.raw.call(theft).await.ok();
+        let before = rig.raw.dump("bull:q:").await;
+        gate.notify_one();
+        let status = worker.status();
+        eventually("the outcome to be refused", async || (status.lost() == 1).then_some(())).await;
+        let after = rig.raw.dump("bull:q:").await;
+        for key in ["bull:q:a", "bull:q:active", "bull:q:events"] {
+            assert_eq!(before.get(key), after.get(key), "{key} after {theft:?}");
+        }
+        assert!(!after.contains_key("bull:q:completed"), "{theft:?}");
+        worker.stop(Duration::ZERO).await;
+    }
+}
