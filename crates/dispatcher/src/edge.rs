@@ -122,9 +122,30 @@ pub(crate) async fn no_method() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_its_request_with_a_problem_and_nothing_else() {
+        async fn boom() -> StatusCode {
+            panic!("secret words")
+        }
+        let router = Router::new().route("/boom", get(boom)).layer(from_fn(observe));
+        for _ in 0..2 {
+            let request = Request::builder().uri("/boom").header("x-request-id", "r1").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&document["code"], &document["requestId"]), (&"internal_error".into(), &"r1".into()));
+            assert!(!document.to_string().contains("secret words"));
+        }
+    }
 
     fn address(path: &str) -> String {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();

@@ -66,7 +66,7 @@ pub(crate) async fn add(
 #[expect(dead_code, reason = "only describes what `input::jobs` reads")]
 pub(crate) enum JobOrJobs {
     /// One job.
-    One(NewJobDocument),
+    One(Box<NewJobDocument>),
     /// A list of jobs, up to OPERATOR_MAX_BULK_JOBS.
     List(Vec<NewJobDocument>),
 }

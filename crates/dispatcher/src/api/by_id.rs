@@ -115,7 +115,7 @@ const KEPT: [&str; 9] = [
 ];
 
 async fn add_again(app: &App, record: JobRecord) -> Result<(Queue, JobId), Problem> {
-    let queue = QueueName::new(record.queue).map_err(|error| Problem::internal(error))?;
+    let queue = QueueName::new(record.queue).map_err(Problem::internal)?;
     let queue = app.queue(queue);
     // An id that the queue's own counter gave out cannot be chosen: such a job gets a new one.
     let opts = JobOptions { job_id: JobId::custom(record.id).ok(), ..options(public_options(&record.opts)) };

@@ -31,6 +31,9 @@ const SEARCH_SHARE: u32 = 50;
 /// How many jobs are compared at a time.
 const PAGE: usize = 1000;
 
+/// How many missing jobs are read and stored at a time: each may be as large as data and result may be.
+const FETCHED: usize = 100;
+
 /// The sets of finished jobs.
 const SETS: [JobState; 2] = [JobState::Completed, JobState::Failed];
 
@@ -150,8 +153,13 @@ impl Sweep {
     async fn store_missing(&mut self, queue: &Queue, finished: &[(String, u64)]) -> Result<Shelved, Failed> {
         let missing = self.store.missing(queue.name().as_str(), finished).await?;
         let ids: Vec<String> = missing.into_iter().map(|(id, _)| id).collect();
-        let records = queue.finished_records(&ids).await?;
-        Ok(self.shelf.store(&records).await)
+        for ids in ids.chunks(FETCHED) {
+            let records = queue.finished_records(ids).await?;
+            if self.shelf.store(&records).await == Shelved::Stopped {
+                return Ok(Shelved::Stopped);
+            }
+        }
+        Ok(Shelved::All)
     }
 }
 

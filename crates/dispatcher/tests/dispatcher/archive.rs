@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use operator_core::QueueName;
+use operator_core::{JobOptions, Keep, NewJob, QueueName};
 use operator_queue::history::HistoryReader;
 use operator_queue::{Redis, RedisConfig};
 use operator_testkit::postgres::PostgresServer;
@@ -16,6 +16,12 @@ use crate::worker;
 
 fn many(count: usize) -> Value {
     (0..count).map(|n| json!({"name": "echo", "data": n, "opts": {"removeOnComplete": n % 2 == 0}})).collect()
+}
+
+/// Jobs of which nothing but their record is left.
+fn gone(count: usize) -> Vec<NewJob> {
+    let opts = JobOptions { remove_on_complete: Some(Keep::Nothing), ..JobOptions::default() };
+    (0..count).map(|n| NewJob::new("echo", json!(n)).with(opts.clone())).collect()
 }
 
 /// Waits until the stream of `q` is empty and nobody holds any of it.
@@ -56,7 +62,7 @@ async fn a_batch_whose_dispatcher_died_between_insert_and_confirm_is_taken_over_
     jobs.register().await.unwrap();
     let worker = worker::start(&redis.url(), &["q"]).await;
     for n in 0..20 {
-        jobs.add(operator_core::NewJob::new("echo", json!(n))).await.unwrap();
+        jobs.add(NewJob::new("echo", json!(n))).await.unwrap();
     }
     eventually("all to be done", async || (jobs.counts().await.unwrap().unfinished() == 0).then_some(())).await;
     worker::stop(worker).await;
@@ -162,8 +168,7 @@ async fn dispatchers_that_are_killed_while_they_drain_lose_and_double_nothing() 
     for round in 1..=3 {
         let mut doomed = process(&redis, &database);
         doomed.wait_for_line("that it answers", |line| line.contains("answers")).await;
-        let batch = (0..1000).map(|n| operator_core::NewJob::new("echo", json!(n))).collect();
-        jobs.add_bulk(batch).await.unwrap();
+        jobs.add_bulk(gone(1000)).await.unwrap();
         until_recorded(&store, round * 1000 - 700).await;
         doomed.kill9().await;
     }
@@ -176,16 +181,38 @@ async fn dispatchers_that_are_killed_while_they_drain_lose_and_double_nothing() 
     assert_eq!((records.len(), ids.len()), (3000, 3000));
 }
 
+#[tokio::test]
+async fn a_dispatcher_that_stops_while_the_database_is_away_leaves_its_batch_to_the_next() {
+    let redis = RedisServer::start().await;
+    let mut postgres = PostgresServer::start();
+    let database = postgres.new_database();
+    let mut stopping = process(&redis, &database);
+    stopping.wait_for_line("that it answers", |line| line.contains("answers")).await;
+    postgres.kill();
+    let jobs = queue(&redis.url(), "q").await;
+    jobs.register().await.unwrap();
+    jobs.add_bulk(gone(50)).await.unwrap();
+    let worker = worker::start(&redis.url(), &["q"]).await;
+    stopping.wait_for_line("that it waits", |line| line.contains("does not take the records")).await;
+    eventually("all to be done", async || (jobs.counts().await.unwrap().unfinished() == 0).then_some(())).await;
+    worker::stop(worker).await;
+    stopping.terminate();
+    assert_eq!(stopping.wait_exit().await, Some(0));
+
+    postgres.restart();
+    age_what_is_held(&redis).await;
+    let _next = Running::start(&redis.url(), &database, &[]).await;
+    until_drained(&redis).await;
+    assert_eq!(records(&store(&database).await).await.len(), 50);
+}
+
 /// Lets a minute pass for every entry that a dispatcher holds.
 async fn age_what_is_held(redis: &RedisServer) {
     let client = redis.client().await;
     let stream = ["bull:q:operator:history", "operator-archive"];
     let held = client.call(&["XPENDING", stream[0], stream[1], "-", "+", "10000"]).await;
     for entry in held.list() {
-        let fields = entry.texts();
-        client
-            .call(&["XCLAIM", stream[0], stream[1], &fields[1], "0", &fields[0], "IDLE", "61000", "JUSTID"])
-            .await
-            .ok();
+        let (id, holder) = (entry.list()[0].text(), entry.list()[1].text());
+        client.call(&["XCLAIM", stream[0], stream[1], &holder, "0", &id, "IDLE", "61000", "JUSTID"]).await.ok();
     }
 }
