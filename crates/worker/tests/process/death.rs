@@ -69,10 +69,8 @@ async fn a_worker_that_was_frozen_past_its_lock_loses_the_job_and_lives_on() {
     holder("other").await;
     frozen.process.resume();
     frozen.process.wait_for_line("that it lost the job", |line| line.contains("lost a job")).await;
-    let lost = frozen.get("/metrics").await.1;
-    assert!(lost.contains(&format!("operator_lease_lost_total{{queue=\"{QUEUE}\"}} 1")), "{lost}");
-    assert!(lost.contains("operator_worker_slots{state=\"used\"} 0"), "{lost}");
-    let stalled = other.get("/metrics").await.1;
-    assert!(stalled.contains(&format!("operator_jobs_stalled_total{{queue=\"{QUEUE}\"}} 1")), "{stalled}");
+    frozen.wait_for_metric(&format!("operator_lease_lost_total{{queue=\"{QUEUE}\"}} 1")).await;
+    frozen.wait_for_metric("operator_worker_slots{state=\"used\"} 0").await;
+    other.wait_for_metric(&format!("operator_jobs_stalled_total{{queue=\"{QUEUE}\"}} 1")).await;
     assert_eq!(node.call("getJobState", json!({ "queue": QUEUE, "jobId": id })).await, Value::from("active"));
 }

@@ -35,3 +35,14 @@ async fn an_idle_worker_makes_fewer_than_two_commands_a_second() {
     let rate = commands as f64 / seconds;
     assert!(rate < 2.0, "{rate:.2} commands a second: {stats:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_idle_worker_takes_less_than_25_megabytes() {
+    let redis = RedisServer::start().await;
+    let worker = Running::start(&redis.url(), &[]).await;
+    let (_, metrics) = worker.get("/metrics").await;
+    let resident = metrics.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    let megabytes = resident.unwrap().parse::<f64>().unwrap() / 1e6;
+    assert!(megabytes < 25.0, "{megabytes:.1} MB are resident");
+}

@@ -12,7 +12,7 @@ async fn a_redis_that_was_killed_and_restarted_loses_no_job() {
     let mut redis = RedisServer::builder().durable().start().await;
     let watched = Watched::of(&redis).await;
     let node = NodePeer::bullmq(BullMq::V6, &redis.url(), "bull").await;
-    let jobs: Vec<_> = (0..JOBS).map(|_| json!({ "name": "system.sleep", "data": { "ms": 10 } })).collect();
+    let jobs: Vec<_> = (0..JOBS).map(|_| json!({ "name": "system.sleep", "data": { "ms": 50 } })).collect();
     node.call("addBulk", json!({ "queue": QUEUE, "jobs": jobs })).await;
 
     let mut worker = Running::start(&redis.url(), &[]).await;

@@ -36,7 +36,9 @@ impl Running {
             .envs(variables.iter().copied())
             .start();
         process.wait_for_line("that it waits for jobs", |line| line.contains("waiting for jobs")).await;
-        Self { process, port }
+        let running = Self { process, port };
+        running.wait_for_status("/ready", 200).await;
+        running
     }
 
     /// The address of its health server.
@@ -54,6 +56,16 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
         (status, body.to_owned())
+    }
+
+    /// Waits until its metrics hold this line.
+    pub(crate) async fn wait_for_metric(&self, line: &str) {
+        let what = format!("the metric {line}");
+        operator_testkit::eventually(&what, async || {
+            let (_, metrics) = self.get("/metrics").await;
+            metrics.lines().any(|reported| reported == line).then_some(())
+        })
+        .await;
     }
 
     /// Waits until `GET path` answers with `status`, and returns the body.

@@ -20,7 +20,7 @@ fn has(line: &str, field: &str, value: u64) -> bool {
 async fn sigterm_finishes_what_is_short_and_hands_back_the_rest_without_an_attempt() {
     let redis = RedisServer::start().await;
     let (node, watched) = (NodePeer::bullmq(BullMq::V6, &redis.url(), "bull").await, Watched::of(&redis).await);
-    let mut worker = Running::start(&redis.url(), &[("OPERATOR_DRAIN_TIMEOUT_MS", "3000")]).await;
+    let mut worker = Running::start(&redis.url(), &[("OPERATOR_DRAIN_TIMEOUT_MS", "6000")]).await;
     let (short, long) = (add_sleep(&node, 500).await, add_sleep(&node, HOUR_MS).await);
     watched.wait_for("active", 2).await;
 
