@@ -17,6 +17,7 @@ mod redis;
 mod report;
 mod services;
 mod stack;
+mod task;
 
 use std::thread;
 use std::time::Duration;
@@ -46,14 +47,11 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::install()?;
     let folder = Folder::open(options.keep_data)?;
-    let programs = services::build()?;
-
     let mut stack = Stack::new()?;
-    let result = work(options, &interrupt, &folder, &programs, &mut stack);
-    if let Err(failure @ (Failure::NotReady { .. } | Failure::Ended { .. })) = &result {
-        println!("\n{failure}\n{}", stack.log_tails());
+    let result = work(options, &interrupt, &folder, &mut stack);
+    if result.as_ref().is_err_and(|failure| !matches!(failure, Failure::Interrupted)) {
+        stack.log_tails().iter().for_each(|tail| println!("{tail}"));
     }
-    println!("\nStopping: running jobs finish first. A second Ctrl-C stops at once.");
     stack.stop();
     match result {
         Err(Failure::Interrupted) if !options.once => Ok(()),
@@ -61,19 +59,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-fn work(
-    options: &Options,
-    interrupt: &Interrupt,
-    folder: &Folder,
-    programs: &services::Programs,
-    stack: &mut Stack,
-) -> Result<()> {
+fn work(options: &Options, interrupt: &Interrupt, folder: &Folder, stack: &mut Stack) -> Result<()> {
+    let programs = services::build(stack, interrupt)?;
     let redis_url = redis::provide(stack, folder, interrupt)?;
-    let services = services::start(stack, folder, programs, &redis_url, interrupt)?;
+    let services = services::start(stack, folder, &programs, &redis_url, interrupt)?;
     let jobs = jobs::make(&services)?;
-    let producer = Producer::choose(programs, &redis_url)?;
+    let producer = Producer::choose(&programs, &redis_url)?;
     let watch = Watch::begin(&services, jobs.len())?;
-    producer.add(&jobs)?;
+    producer.add(&jobs, stack, interrupt)?;
     let run = watch.until_finished(stack, interrupt)?;
     let completed = report::print(&services, &redis_url, &run, interrupt)?;
     if options.once {

@@ -1,13 +1,14 @@
 //! Puts the jobs on their queue: with BullMQ in Node, as any application would, or with our own command.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use operator_core::settings::vars;
 use serde_json::Value;
 
+use super::interrupt::Interrupt;
 use super::services::{Programs, QUEUE, setting};
-use crate::failure::{Failure, Result};
+use super::stack::Stack;
+use crate::failure::Result;
 use crate::program;
 use crate::provide;
 use crate::workspace;
@@ -31,10 +32,10 @@ impl Producer {
     }
 
     /// Adds the jobs.
-    pub(super) fn add(mut self, jobs: &[Value]) -> Result<()> {
+    pub(super) fn add(mut self, jobs: &[Value], stack: &mut Stack, interrupt: &Interrupt) -> Result<()> {
         println!("Adding {} jobs: {}", jobs.len(), program::line(&self.command));
         let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
-        feed(&mut self.command, &lines)
+        stack.run(&mut self.command, &lines, interrupt).map(drop)
     }
 }
 
@@ -51,17 +52,4 @@ fn operator(programs: &Programs, redis_url: &str) -> Command {
     let mut command = Command::new(&programs.cli);
     command.args(["enqueue", QUEUE, "--stdin"]).env(vars::REDIS_URL.name, redis_url);
     command
-}
-
-/// Runs `command` with `lines` on its standard input; what it prints is of no interest unless it fails.
-fn feed(command: &mut Command, lines: &str) -> Result<()> {
-    command.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut child = command.spawn().map_err(|error| program::start_failure(command, error))?;
-    if let Some(mut input) = child.stdin.take() {
-        // A program that ends before it has read everything says why itself.
-        let _ = input.write_all(lines.as_bytes());
-    }
-    let status = child.wait().map_err(|error| program::start_failure(command, error))?;
-    let failed = || Failure::Program { command: program::line(command), status: status.to_string() };
-    if status.success() { Ok(()) } else { Err(failed()) }
 }

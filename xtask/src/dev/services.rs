@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use operator_core::settings::{Reader, Source, Var, vars};
@@ -16,7 +16,6 @@ use super::interrupt::Interrupt;
 use super::port;
 use super::stack::Stack;
 use crate::failure::{Failure, Result};
-use crate::program;
 use crate::workspace::cargo;
 
 /// The queue that the example jobs go through.
@@ -64,16 +63,12 @@ pub(super) fn setting(var: &'static Var) -> Result<Option<String>> {
 }
 
 /// Builds the programs in release mode.
-pub(super) fn build() -> Result<Programs> {
+pub(super) fn build(stack: &mut Stack, interrupt: &Interrupt) -> Result<Programs> {
     println!("Building in release mode. The first time takes minutes, later ones seconds.");
     let mut command = cargo();
     command.args(["build", "--release", "--bins", "--message-format", "json-render-diagnostics"]);
     command.args(["-p", "operator-dispatcher", "-p", "operator-worker", "-p", "operator-cli"]);
-    let output = command.stderr(Stdio::inherit()).output().map_err(|error| program::start_failure(&command, error))?;
-    if !output.status.success() {
-        return Err(Failure::Program { command: program::line(&command), status: output.status.to_string() });
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
+    let messages = stack.run(&mut command, "", interrupt)?;
     let built = |name: &str| {
         executable(&messages, name).ok_or_else(|| Failure::answer("cargo build", format!("it made no {name}")))
     };

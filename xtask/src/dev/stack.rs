@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::child::Process;
 use super::guardian::Guardian;
+use super::interrupt::Interrupt;
+use super::task;
 use crate::failure::Result;
 
 /// How long services get to drain: a worker's own limit is 20 s by default, and then it still hands jobs back.
@@ -44,14 +46,19 @@ impl Stack {
         Ok(())
     }
 
+    /// Runs `command` to its end with `input`, and returns what it printed.
+    pub(super) fn run(&mut self, command: &mut Command, input: &str, interrupt: &Interrupt) -> Result<String> {
+        task::run(command, input, &mut self.guardian, interrupt)
+    }
+
     /// Fails when a process has ended by itself.
     pub(super) fn check(&mut self) -> Result<()> {
         self.redis.iter_mut().chain(&mut self.services).try_for_each(Process::check)
     }
 
     /// The last lines of every log.
-    pub(super) fn log_tails(&self) -> String {
-        self.redis.iter().chain(&self.services).map(Process::log_tail).collect::<Vec<_>>().join("\n")
+    pub(super) fn log_tails(&self) -> Vec<String> {
+        self.redis.iter().chain(&self.services).map(Process::log_tail).collect()
     }
 
     /// Lets the services drain, then ends the Redis.
@@ -59,8 +66,12 @@ impl Stack {
         if std::mem::replace(&mut self.stopped, true) {
             return;
         }
+        if !self.services.is_empty() {
+            println!("\nStopping: running jobs finish first. A second Ctrl-C stops at once.");
+        }
         stop_all(&mut self.services, DRAIN_LIMIT);
         stop_all(self.redis.as_mut_slice(), REDIS_LIMIT);
+        self.redis.iter().chain(&self.services).for_each(|process| self.guardian.forget(process.id()));
         self.guardian.dismiss();
     }
 }
@@ -113,7 +124,7 @@ mod tests {
         let (mut stack, logs) = stack_of("echo it broke; exit 3");
         let failure = super::super::child::wait_for(Duration::from_secs(60), || Ok(stack.check().err())).unwrap();
         assert!(failure.unwrap().to_string().contains("service"));
-        assert!(stack.log_tails().contains("it broke"));
+        assert!(stack.log_tails()[0].contains("it broke"));
         drop(stack);
         fs::remove_dir_all(logs).unwrap();
     }
