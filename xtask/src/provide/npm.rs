@@ -44,7 +44,7 @@ pub(super) fn check_node() -> Result<()> {
     Err(Failure::Missing { what, line })
 }
 
-/// The 20 of `v20.1.0` and of `>=20`.
+/// The 18 of `v18.1.0` and of `>=18`.
 fn major(version: &str) -> u32 {
     let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
     digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)

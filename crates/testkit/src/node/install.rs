@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const NODE_MISSING: &str = "this test needs Node.js 20 or newer with npm: install the packages nodejs and npm";
+const NODE_MISSING: &str = "this test needs Node.js 18 or newer with npm: install the packages nodejs and npm";
 
 /// The folder of the scripts, with its packages installed as its lock file says.
 pub(super) async fn ready() -> PathBuf {
