@@ -54,7 +54,7 @@ pub mod vars {
         OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt may take in all, redirects and body included, 1 to 3600000.";
         HEALTH_PORT "HEALTH_PORT" = "9090", "The port of a worker's health and metrics server; 0 picks a free one.";
         PORT "PORT" = "8080", "The port of the dispatcher; 0 picks a free one.";
-        OPERATOR_BIND "OPERATOR_BIND" = "[::]", "The address both servers listen on; [::] takes IPv4 too.";
+        OPERATOR_BIND "OPERATOR_BIND" = "[::]", "The address both servers listen on; `[::]` takes IPv4 too.";
         DATABASE_URL "DATABASE_URL" ["DB_URL"] = "sqlite://operator.db", "Where results and history are kept: postgres:// or sqlite://.";
         OPERATOR_DATABASE_CONNECTIONS "OPERATOR_DATABASE_CONNECTIONS" = "8", "The most connections one dispatcher opens to the database, 1 to 200.";
         OPERATOR_MAX_DATA_BYTES "OPERATOR_MAX_DATA_BYTES" = "1048576", "The largest job data accepted, in bytes, 1 to 268435456.";
