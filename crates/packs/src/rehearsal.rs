@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
-use operator_core::{Failure, Job, JobId, JobOptions, Json, QueueName};
+use operator_core::{Failure, Job, JobId, Json, QueueName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Context, JobHost};
@@ -46,30 +46,12 @@ impl Rehearsal {
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "the queue's name is a constant")]
     pub fn of(name: &str, data: impl Into<Json>) -> Self {
+        let queue = QueueName::new("rehearsal").expect("a plain word is a queue name");
         let job = Job {
-            queue: QueueName::new("rehearsal").expect("a plain word is a queue name"),
-            id: JobId::from_wire("1"),
             name: name.to_owned(),
             data: data.into(),
-            opts: JobOptions::default(),
-            wire_opts: Json::default(),
-            timestamp_ms: 0,
-            delay_ms: 0,
-            priority: 0,
-            attempts_made: 0,
             attempts_started: 1,
-            stalled: 0,
-            processed_ms: None,
-            finished_ms: None,
-            processed_by: None,
-            progress: None,
-            return_value: None,
-            failed_reason: None,
-            stacktrace: Vec::new(),
-            deferred_failure: None,
-            parent_key: None,
-            scheduler_id: None,
-            deduplication_id: None,
+            ..Job::blank(queue, JobId::from_wire("1"))
         };
         Self { job, record: Arc::default(), cancelled: CancellationToken::new() }
     }

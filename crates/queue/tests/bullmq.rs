@@ -183,6 +183,28 @@ async fn bullmq_lists_a_worker_on_each_of_its_queues() {
 }
 
 #[tokio::test]
+async fn bullmq_lists_a_worker_that_has_no_free_slot() {
+    let rig = Rig::start().await;
+    rig.queue.add(job("hang", "a")).await.unwrap();
+    let worker = rig.worker(1).await;
+    rig.until(JobState::Active, 1).await;
+    let listed = || async { rig.queue.workers().await.ok()?.pop() };
+    eventually("the busy worker to be listed", listed).await;
+    let name = "bull:cQ==";
+    let clients = rig.raw.call(&["CLIENT", "LIST"]).await.text();
+    let line = clients.lines().find(|line| line.contains(&format!(" name={name} "))).unwrap();
+    let id = line.split(' ').next().unwrap().strip_prefix("id=").unwrap().to_owned();
+    rig.raw.call(&["CLIENT", "KILL", "ID", &id]).await.ok();
+    eventually("the busy worker to be listed again", async || {
+        let worker = listed().await?;
+        (worker.name.is_none() && !rig.raw.call(&["CLIENT", "LIST"]).await.text().contains(&format!("id={id} ")))
+            .then_some(())
+    })
+    .await;
+    worker.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
 async fn bull_board_shows_our_queues() {
     let rig = Rig::start().await;
     rig.queue.register().await.unwrap();

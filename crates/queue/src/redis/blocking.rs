@@ -47,6 +47,11 @@ impl BlockingConnection {
         }
     }
 
+    /// Makes sure that the connection stands, so that its name is listed also while nobody waits on it.
+    pub(crate) async fn touch(&mut self) -> Result<(), RedisError> {
+        self.call("PING", Vec::new(), Duration::ZERO).await.map(drop)
+    }
+
     async fn client(&mut self, deadline: Instant) -> Result<Client, RedisError> {
         if let Some(client) = &self.client {
             return Ok(client.clone());

@@ -8,6 +8,9 @@ use tokio::task::JoinHandle;
 
 use crate::redis::{Arg, BlockingConnection, RedisError, Reply};
 
+/// How often the connection of a worker whose slots are all taken is looked after: BullMQ lists workers by it.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Why a sleep ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Wake {
@@ -61,7 +64,16 @@ async fn sleep_on_request(
     woken: mpsc::Sender<Wake>,
 ) {
     let mut pauses = pauses();
-    while let Some(wait) = asked.recv().await {
+    let _ = connection.touch().await;
+    loop {
+        let wait = match tokio::time::timeout(TOUCH_INTERVAL, asked.recv()).await {
+            Ok(Some(wait)) => wait,
+            Ok(None) => break,
+            Err(_) => {
+                let _ = connection.touch().await;
+                continue;
+            }
+        };
         let wake = match pop_marker(&mut connection, &markers, wait).await {
             Ok(wake) => {
                 pauses = self::pauses();
