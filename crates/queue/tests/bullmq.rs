@@ -104,6 +104,70 @@ async fn bullmq_5_reads_everything_we_write() {
     reads_everything_we_write(BullMq::V5).await;
 }
 
+/// Every getter of BullMQ's Queue that takes no arguments, with what it counts or lists in the queue below.
+const GETTERS: [(&str, Option<u64>); 22] = [
+    ("count", Some(2)),
+    ("getActive", Some(1)),
+    ("getActiveCount", Some(1)),
+    ("getCompleted", Some(1)),
+    ("getCompletedCount", Some(1)),
+    ("getDelayed", Some(1)),
+    ("getDelayedCount", Some(1)),
+    ("getFailed", Some(1)),
+    ("getFailedCount", Some(1)),
+    ("getPrioritized", Some(1)),
+    ("getPrioritizedCount", Some(1)),
+    ("getWaiting", Some(0)),
+    ("getWaitingCount", Some(0)),
+    ("getWaitingChildren", Some(0)),
+    ("getWaitingChildrenCount", Some(0)),
+    ("getJobs", None),
+    ("getJobCounts", None),
+    ("getJobSchedulers", Some(0)),
+    ("getWorkers", Some(1)),
+    ("getWorkersCount", Some(1)),
+    ("isPaused", None),
+    ("getRateLimitTtl", None),
+];
+
+async fn answers_every_getter(release: BullMq) {
+    let rig = Rig::start().await;
+    let peer = NodePeer::bullmq(release, &rig.server.url(), "bull").await;
+    let worker = rig.worker(1).await;
+    rig.queue.add_bulk(vec![job("echo", "done"), job("fail", "broke"), job("hang", "running")]).await.unwrap();
+    rig.until(JobState::Active, 1).await;
+    let priority = JobOptions { priority: Priority::new(5).unwrap(), ..JobOptions::default() };
+    rig.queue.add(with("echo", "late", JobOptions { delay_ms: 600_000, ..JobOptions::default() })).await.unwrap();
+    rig.queue.add(with("echo", "prior", priority)).await.unwrap();
+    for (getter, expected) in GETTERS {
+        let answer = peer.queue("q", getter, json!([])).await;
+        let size = answer.as_array().map(|list| list.len() as u64).or_else(|| answer.as_u64());
+        if expected.is_some() {
+            assert_eq!(size, expected, "{getter}: {answer}");
+        }
+    }
+    let all = peer.queue("q", "getJobs", json!([])).await;
+    assert_eq!(all.as_array().unwrap().len(), 5, "{all}");
+    let per_priority = peer.queue("q", "getCountsPerPriority", json!([[0, 5]])).await;
+    assert_eq!(per_priority, json!({ "0": 0, "5": 1 }));
+    let failed = peer.call("getJob", json!({ "queue": "q", "jobId": "broke" })).await;
+    assert_eq!((&failed["failedReason"], &failed["attemptsMade"]), (&json!("it failed"), &json!(1)), "{failed}");
+    assert_eq!(failed["stacktrace"], json!(["it failed\nsomewhere"]));
+    let done = peer.call("getJob", json!({ "queue": "q", "jobId": "done" })).await;
+    assert_eq!((&done["returnvalue"], &done["attemptsStarted"]), (&json!({ "of": "done" }), &json!(1)), "{done}");
+    worker.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn every_getter_of_bullmq_6_answers() {
+    answers_every_getter(BullMq::V6).await;
+}
+
+#[tokio::test]
+async fn every_getter_of_bullmq_5_answers() {
+    answers_every_getter(BullMq::V5).await;
+}
+
 /// Runs jobs of every fate under the eyes of QueueEvents, which dies of an entry it cannot decode.
 async fn hears_every_event_we_emit(release: BullMq) {
     let rig = Rig::start().await;
