@@ -429,3 +429,37 @@ async fn sleepers_of_both_kinds_are_woken_by_both_kinds() {
         rig.until(JobState::Completed, 11 + round).await;
     }
 }
+
+#[tokio::test]
+async fn limits_that_bullmq_sets_hold_for_our_workers() {
+    let rig = Rig::start().await;
+    let node = NodePeer::bullmq(BullMq::V6, &rig.server.url(), "bull").await;
+    // A maximum without a duration limits nothing, and must not break a claim that has begun to write.
+    rig.raw.call(&["HSET", "bull:q:meta", "max", "5"]).await.ok();
+    let worker = rig.worker(10).await;
+    rig.queue.add_bulk(vec![job("echo", ""); 10]).await.unwrap();
+    rig.until(JobState::Completed, 10).await;
+
+    node.queue("q", "setGlobalRateLimit", json!([5, 300])).await;
+    rig.queue.add_bulk((0..20).map(|number| job("echo", &format!("r{number}"))).collect()).await.unwrap();
+    rig.until(JobState::Completed, 30).await;
+    let mut started = Vec::new();
+    for number in 0..20 {
+        started.push(rig.queue.job(&format!("r{number}")).await.unwrap().unwrap().processed_ms.unwrap());
+    }
+    started.sort_unstable();
+    // Each window opens when the one before has expired; the clock of the wire counts whole milliseconds.
+    let since_first = |position: usize| started[position] - started[0];
+    assert!(since_first(5) >= 290 && since_first(10) >= 590 && since_first(15) >= 890, "{started:?}");
+
+    node.queue("q", "removeGlobalRateLimit", json!([])).await;
+    node.queue("q", "setGlobalConcurrency", json!([1])).await;
+    rig.queue.add_bulk((0..20).map(|number| job("echo", &format!("c{number}"))).collect()).await.unwrap();
+    rig.until(JobState::Completed, 50).await;
+    worker.stop(Duration::ZERO).await;
+    let events = rig.events().await;
+    let of_last =
+        events.iter().filter(|event| ["active c", "completed c"].iter().any(|start| event.starts_with(start)));
+    let words: Vec<_> = of_last.map(|event| event.split(' ').next().unwrap()).collect();
+    assert_eq!(words, ["active", "completed"].repeat(20), "one at a time");
+}

@@ -1,9 +1,15 @@
 -- include/claim.lua: hands waiting jobs to a worker.
 -- Uses: enqueue, meta, promote. Bounds: at most the number asked for, which the caller keeps at 1000 or less.
 
+-- The most jobs per duration in ms, the queue's own before the worker's; nil unless both are known.
+local function rate_of(meta, limits)
+    local max, duration = meta.rate_max or limits.max, limits.duration or meta.rate_duration
+    if max and duration then return max, duration end
+end
+
 -- How many jobs the queue's limits let start now, and for how many milliseconds a used-up rate forbids more.
 local function allowance(keys, meta, limits, wanted)
-    local rate_max = meta.rate_max or limits.max
+    local rate_max = rate_of(meta, limits)
     if rate_max then
         local used = tonumber(redis.call("GET", keys.limiter)) or 0
         if used >= rate_max then
@@ -57,8 +63,8 @@ local function start_jobs(prefix, keys, ids, request, now)
 end
 
 local function count_against_rate(keys, meta, limits, started)
-    local duration = limits.duration or meta.rate_duration
-    if not (meta.rate_max or limits.max) or started == 0 then return end
+    local _, duration = rate_of(meta, limits)
+    if not duration or started == 0 then return end
     if redis.call("INCRBY", keys.limiter, started) == started then
         redis.call("PEXPIRE", keys.limiter, duration)
     end
