@@ -4,7 +4,6 @@ use operator_core::{JobId, NewJob};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::clock::now_ms;
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::redis::Arg;
@@ -40,7 +39,7 @@ impl Queue {
     /// # Errors
     /// As [`Queue::add`]. When a later chunk fails, the earlier ones are in the queue.
     pub async fn add_bulk(&self, jobs: Vec<NewJob>) -> Result<Vec<JobId>, QueueError> {
-        let now = now_ms();
+        let now = self.now_ms();
         let ids = jobs.iter().map(|job| self.check(job)).collect::<Result<Vec<_>, _>>()?;
         if !ids.is_empty() && !self.redis.has_registered(self.name.as_str()) {
             self.register().await?;

@@ -2,7 +2,6 @@
 
 use operator_core::Json;
 
-use crate::clock::now_ms;
 use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::redis::Arg;
@@ -44,7 +43,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Refused`] when it does not exist, is held, or is a scheduler's next iteration.
     pub async fn remove(&self, id: &str) -> Result<(), QueueError> {
-        let args: Vec<Arg> = vec![self.keys.prefix().into(), id.into(), now_ms().into()];
+        let args: Vec<Arg> = vec![self.keys.prefix().into(), id.into(), self.now_ms().into()];
         match self.job_script(&scripts::REMOVE, id, args).await? {
             0 => Err(QueueError::Refused { id: id.to_owned(), refusal: Refusal::Locked }),
             _ => Ok(()),

@@ -20,7 +20,7 @@ pub mod registry;
 pub mod worker;
 
 pub use admin::RetryOptions;
-pub use clock::now_ms;
+pub use clock::{Clock, now_ms};
 pub use error::{QueueError, Refusal};
 pub use queue::Queue;
 pub use read::{Counts, MAX_PAGE, Range, WorkerInfo};

@@ -71,6 +71,11 @@ impl Queue {
         Ok(())
     }
 
+    /// The time as this queue's handles see it, epoch milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.redis.config().clock.now_ms()
+    }
+
     /// Calls `script` with the queue's keys; `job` fills the places that stand for a job's own keys.
     pub(crate) async fn script(
         &self,

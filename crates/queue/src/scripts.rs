@@ -90,5 +90,19 @@ script!(
 );
 
 /// Every script, for checks that cover them all.
-pub static ALL: [&Script; 13] =
-    [&ADD, &SETTLE, &ADVANCE, &EXTEND, &STALLED, &RECLAIM, &PAUSE, &STATE, &REMOVE, &PROMOTE, &RETRY, &PROGRESS, &LOG];
+#[rustfmt::skip]
+pub static ALL: &[&Script] = &[
+    &ADD,
+    &ADVANCE,
+    &EXTEND,
+    &LOG,
+    &PAUSE,
+    &PROGRESS,
+    &PROMOTE,
+    &RECLAIM,
+    &REMOVE,
+    &RETRY,
+    &SETTLE,
+    &STALLED,
+    &STATE,
+];

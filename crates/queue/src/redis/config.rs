@@ -8,6 +8,7 @@ use fred::types::config::{
 use operator_core::settings::Secret;
 
 use super::RedisError;
+use crate::clock::Clock;
 
 /// How to reach Redis. The URL is kept as a secret, because it may hold a password.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct RedisConfig {
     pub connect_timeout: Duration,
     /// How long a command may take, reconnecting included, before its caller gets an error.
     pub command_timeout: Duration,
+    /// What the wire's times are taken from.
+    pub clock: Clock,
 }
 
 impl RedisConfig {
@@ -31,6 +34,7 @@ impl RedisConfig {
             prefix: "bull".to_owned(),
             connect_timeout: Duration::from_secs(10),
             command_timeout: Duration::from_secs(10),
+            clock: Clock::system(),
         }
     }
 

@@ -5,7 +5,6 @@ use operator_core::Job;
 use operator_core::schedule::{InvalidSchedule, next_cron, next_every};
 use serde_json::{Map, Value, json};
 
-use crate::clock::now_ms;
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::redis::Arg;
@@ -33,7 +32,7 @@ impl Queue {
         let offset =
             self.redis.command("HGET", vec![self.keys.key(&format!("repeat:{scheduler}")).into(), "offset".into()]);
         let offset_ms = offset.await?.count();
-        let now = now_ms();
+        let now = self.now_ms();
         let next = next_job(job, scheduler, slot_ms, offset_ms, now).map_err(|error| QueueError::Corrupt {
             what: format!("the schedule {scheduler} of queue {}", self.name),
             problem: error.to_string(),

@@ -7,7 +7,6 @@ use backon::{ExponentialBuilder, Retryable};
 use operator_core::Job;
 
 use super::options::WorkerOptions;
-use crate::clock::now_ms;
 use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::redis::{Arg, RedisError, Reply};
@@ -99,7 +98,7 @@ impl Terms {
 
     /// Writes outcomes and claims.
     pub(super) async fn settle(&self, queue: &Queue, request: &Settle) -> Result<Settled, RedisError> {
-        let now = now_ms();
+        let now = queue.now_ms();
         let worker = self.worker.as_deref();
         let with_history = self.history_max_entries.is_some();
         let outcomes = outcome::pack(&request.outcomes, self.keep);
@@ -122,7 +121,7 @@ impl Terms {
     pub(super) async fn reclaim(&self, queue: &Queue, claim: &Claim) -> Result<Vec<Claimed>, RedisError> {
         let args = vec![queue.keys.prefix().into(), (&*claim.token).into()];
         let jobs = queue.script(&scripts::RECLAIM, None, args).await?;
-        Ok(read_claimed(queue, jobs, now_ms()))
+        Ok(read_claimed(queue, jobs, queue.now_ms()))
     }
 
     /// Renews locks and returns the leases that are gone.
@@ -147,7 +146,7 @@ impl Terms {
     pub(super) async fn check_stalled(&self, queue: &Queue) -> Result<u64, RedisError> {
         let args = vec![
             queue.keys.prefix().into(),
-            now_ms().into(),
+            queue.now_ms().into(),
             self.stalled_interval_ms.into(),
             u64::from(self.max_stalled).into(),
         ];

@@ -24,7 +24,6 @@ use super::options::{MAX_PRESENCES, WorkerOptions};
 use super::status::Status;
 use super::waiter::{Waiter, Wake};
 use super::{Drained, Handler};
-use crate::clock::now_ms;
 use crate::keys::connection_name;
 use crate::queue::Queue;
 use crate::redis::{BlockingConnection, Presence, Redis};
@@ -195,7 +194,7 @@ impl Driver {
             Wake::Idle => self.queues.iter_mut().for_each(|served| served.is_ready = true),
             Wake::Marker { queue, due_ms } => {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time; a cast saturates")]
-                let wait_ms = (due_ms.ceil() as u64).saturating_sub(now_ms());
+                let wait_ms = (due_ms.ceil() as u64).saturating_sub(self.queues[queue].queue.now_ms());
                 if wait_ms > 0 {
                     self.queues[queue].look_after(Duration::from_millis(wait_ms));
                 } else if self.free() > 0 {

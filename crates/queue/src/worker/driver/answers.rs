@@ -6,7 +6,6 @@ use operator_core::Failure;
 
 use super::Driver;
 use super::served::MAX_OUTCOMES;
-use crate::clock::now_ms;
 use crate::error::Refusal;
 use crate::redis::RedisError;
 use crate::wire::outcome::{Outcome, Verdict};
@@ -78,7 +77,7 @@ impl Driver {
         if request.claim.count > 0 {
             served.is_ready |= settled.claimed.len() == request.claim.count;
             if let Some(due_ms) = settled.next_due_ms {
-                served.look_after(Duration::from_millis(due_ms.saturating_sub(now_ms()).max(1)));
+                served.look_after(Duration::from_millis(due_ms.saturating_sub(served.queue.now_ms()).max(1)));
             }
             if let Some(limited_for) = settled.limited_for {
                 served.look_after(limited_for);

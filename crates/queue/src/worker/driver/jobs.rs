@@ -9,7 +9,6 @@ use operator_core::{Failure, Job, JobId, Json};
 use tokio_util::sync::CancellationToken;
 
 use super::Driver;
-use crate::clock::now_ms;
 use crate::error::QueueError;
 use crate::wire::outcome::{Outcome, Verdict};
 use crate::worker::ClaimedJob;
@@ -40,7 +39,7 @@ impl Driver {
         let served = &mut self.queues[position];
         let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: CancellationToken::new() };
         served.leases.hold(lease);
-        served.metrics.started(&job, now_ms());
+        served.metrics.started(&job, served.queue.now_ms());
         if let Some(reason) = &job.deferred_failure {
             let verdict = Verdict::of_failure(&job, Failure::unrecoverable(reason.as_str()), 0.0);
             served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
