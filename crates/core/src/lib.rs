@@ -8,6 +8,7 @@ pub mod keep;
 pub mod options;
 pub mod priority;
 
+pub mod flow;
 pub mod job;
 pub mod state;
 
@@ -21,11 +22,12 @@ pub mod time;
 
 pub use backoff::{Backoff, BackoffKind};
 pub use failure::{Failure, FailureKind};
+pub use flow::FlowJob;
 pub use ids::{InvalidId, JobId, QueueName};
 pub use job::{Job, NewJob};
 pub use json::Json;
 pub use keep::{Keep, KeepLimits};
-pub use options::JobOptions;
+pub use options::{Deduplication, InvalidOptions, JobOptions, ParentRef};
 pub use priority::Priority;
 pub use record::{JobRecord, Outcome};
 pub use state::{JobState, JobStatus};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use thiserror::Error;
+
 use crate::{Backoff, JobId, Keep, Priority};
 
 /// The options of a job under the names BullMQ's users know, camelCase in JSON.
@@ -45,6 +47,120 @@ pub struct JobOptions {
     /// Creation time in epoch milliseconds; now when absent.
     #[serde(rename = "timestamp", skip_serializing_if = "Option::is_none")]
     pub timestamp_ms: Option<u64>,
+    /// The job that waits for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentRef>,
+    /// When this job fails for good, its parent fails, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fail_parent_on_failure: bool,
+    /// When this job fails for good, its parent starts at once, whatever its other children do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub continue_parent_on_failure: bool,
+    /// When this job fails for good, its parent stops waiting for it and can read why it failed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_dependency_on_failure: bool,
+    /// When this job fails for good, its parent stops waiting for it and never hears of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub remove_dependency_on_failure: bool,
+    /// Makes this job one of many that stand for the same thing, of which one is enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deduplication: Option<Deduplication>,
+}
+
+/// The parent of a job that is added by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParentRef {
+    /// Its id.
+    pub id: JobId,
+    /// Where it is: `<prefix>:<queue>`, as BullMQ writes it.
+    pub queue: String,
+}
+
+/// Jobs of one deduplication id: while one is there, others are not added.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deduplication {
+    /// What makes jobs the same.
+    pub id: String,
+    /// For how many milliseconds the id holds; without it, until the job finishes.
+    #[serde(rename = "ttl", default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+    /// Every job that is not added starts the time to live anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub extend: bool,
+    /// A new job takes the place of one that is still delayed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
+    /// The last job that came while one was running is added when that has finished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_last_if_active: bool,
+    /// A new job gives its delay to one that is still delayed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reschedule: bool,
+}
+
+/// Why options cannot be used together.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidOptions {
+    /// A child can do one thing to its parent.
+    #[error(
+        "opts: only one of failParentOnFailure, continueParentOnFailure, ignoreDependencyOnFailure and \
+         removeDependencyOnFailure may be set: keep the one you mean"
+    )]
+    SeveralPolicies,
+    /// What stands for others must have a name.
+    #[error("opts.deduplication.id is empty: give what makes jobs the same")]
+    EmptyDeduplicationId,
+    /// A job of a flow cannot vanish into another one.
+    #[error(
+        "opts.deduplication cannot be combined with opts.parent: the parent would wait for a job that is not added"
+    )]
+    DeduplicatedChild,
+    /// A time to live of zero is none.
+    #[error("opts.deduplication.ttl is 0: give milliseconds, or leave it out")]
+    ZeroTtl,
+    /// A delay beyond what the delayed set can order.
+    #[error(
+        "opts.delay is {delay_ms}: at most {} milliseconds (100 years) can be kept in order",
+        JobOptions::MAX_DELAY_MS
+    )]
+    DelayTooLong {
+        /// The refused delay.
+        delay_ms: u64,
+    },
+}
+
+impl JobOptions {
+    /// The longest delay, a hundred years: scores of the delayed set lose their order far beyond it.
+    pub const MAX_DELAY_MS: u64 = 3_155_760_000_000;
+
+    /// Checks what no single option can: combinations and ranges.
+    ///
+    /// # Errors
+    /// [`InvalidOptions`], which names the options.
+    pub fn check(&self) -> Result<(), InvalidOptions> {
+        let policies = [
+            self.fail_parent_on_failure,
+            self.continue_parent_on_failure,
+            self.ignore_dependency_on_failure,
+            self.remove_dependency_on_failure,
+        ];
+        if policies.into_iter().filter(|is_set| *is_set).count() > 1 {
+            return Err(InvalidOptions::SeveralPolicies);
+        }
+        if self.delay_ms > Self::MAX_DELAY_MS {
+            return Err(InvalidOptions::DelayTooLong { delay_ms: self.delay_ms });
+        }
+        let Some(deduplication) = &self.deduplication else { return Ok(()) };
+        if deduplication.id.is_empty() {
+            return Err(InvalidOptions::EmptyDeduplicationId);
+        }
+        if deduplication.ttl_ms == Some(0) {
+            return Err(InvalidOptions::ZeroTtl);
+        }
+        if self.parent.is_some() { Err(InvalidOptions::DeduplicatedChild) } else { Ok(()) }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -181,6 +181,8 @@ impl From<QueueError> for Problem {
         match error {
             QueueError::Redis(error) => error.into(),
             QueueError::InvalidId(error) => Self::new(Code::InvalidJob, error.to_string()),
+            QueueError::InvalidOptions(_) | QueueError::InvalidSchedule(_) => Self::new(Code::InvalidJob, detail),
+            QueueError::InvalidArgument { field, problem } => Self::parameter(field, problem),
             QueueError::TooLarge { .. } => Self::new(Code::DataTooLarge, detail),
             QueueError::Corrupt { .. } => Self::internal(detail),
             QueueError::Refused { refusal, .. } => match refusal {

@@ -56,6 +56,7 @@ impl Queue {
 
     /// Refuses what must not be written; returns the id that the job will have.
     fn check(&self, job: &NewJob) -> Result<JobId, QueueError> {
+        job.opts.check()?;
         let bytes = job.data.as_str().len() as u64;
         let own_limit = job.opts.size_limit.map(|limit| ("opts.sizeLimit", limit));
         for (field, limit) in own_limit.into_iter().chain([("OPERATOR_MAX_DATA_BYTES", self.max_data_bytes)]) {

@@ -1,6 +1,8 @@
 //! What can go wrong between a caller and a queue, and what the scripts' numbers mean.
 
+use operator_core::InvalidOptions;
 use operator_core::ids::InvalidId;
+use operator_core::schedule::InvalidSchedule;
 use thiserror::Error;
 
 use crate::redis::RedisError;
@@ -14,6 +16,20 @@ pub enum QueueError {
     /// A queue name or job id is not usable; nothing was written.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
+    /// Options do not go together; nothing was written.
+    #[error(transparent)]
+    InvalidOptions(#[from] InvalidOptions),
+    /// A schedule cannot be followed; nothing was written.
+    #[error(transparent)]
+    InvalidSchedule(#[from] InvalidSchedule),
+    /// An argument is out of its range; nothing was written. Names the argument and the remedy.
+    #[error("{field}: {problem}")]
+    InvalidArgument {
+        /// The argument.
+        field: &'static str,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
     /// The data of a job is larger than allowed; nothing was written.
     #[error(
         "{field}: the data has {bytes} bytes and at most {limit} are allowed; keep it elsewhere and pass a reference"
@@ -77,6 +93,12 @@ pub enum Refusal {
     /// −9: children have failed.
     #[error("has children that failed")]
     FailedChildren,
+    /// −10: the scheduler's next job exists already.
+    #[error("already exists: it is the next job of the scheduler; remove it or wait for it")]
+    SchedulerJobExists,
+    /// −11: the scheduler's next slots are all taken.
+    #[error("has no free slot: the scheduler's next jobs all exist already")]
+    SchedulerSlotsTaken,
     /// A code this version does not know.
     #[error("was refused with code {0}")]
     Unknown(i64),
@@ -97,6 +119,8 @@ impl Refusal {
             -7 => Self::ParentConflict,
             -8 => Self::BelongsToScheduler,
             -9 => Self::FailedChildren,
+            -10 => Self::SchedulerJobExists,
+            -11 => Self::SchedulerSlotsTaken,
             other => Self::Unknown(other),
         }
     }

@@ -3,7 +3,7 @@
 //! Facts: bullmq-wire section 2. Readers of other languages write long names and odd numbers, so reading is lenient:
 //! an option that cannot be understood is left at its default, it never hides the others.
 
-use operator_core::{Backoff, JobId, JobOptions, Keep, Priority};
+use operator_core::{Backoff, Deduplication, JobId, JobOptions, Keep, ParentRef, Priority};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -34,6 +34,18 @@ struct WireOptions<'a> {
     stack_trace_limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a ParentRef>,
+    #[serde(rename = "fpof", skip_serializing_if = "std::ops::Not::not")]
+    fail_parent: bool,
+    #[serde(rename = "cpof", skip_serializing_if = "std::ops::Not::not")]
+    continue_parent: bool,
+    #[serde(rename = "idof", skip_serializing_if = "std::ops::Not::not")]
+    ignore_dependency: bool,
+    #[serde(rename = "rdof", skip_serializing_if = "std::ops::Not::not")]
+    remove_dependency: bool,
+    #[serde(rename = "de", skip_serializing_if = "Option::is_none")]
+    deduplication: Option<&'a Deduplication>,
 }
 
 /// The JSON of `options` for the job hash.
@@ -51,6 +63,12 @@ pub(crate) fn encode(options: &JobOptions) -> String {
         size_limit: options.size_limit,
         stack_trace_limit: options.stack_trace_limit,
         timestamp: options.timestamp_ms,
+        parent: options.parent.as_ref(),
+        fail_parent: options.fail_parent_on_failure,
+        continue_parent: options.continue_parent_on_failure,
+        ignore_dependency: options.ignore_dependency_on_failure,
+        remove_dependency: options.remove_dependency_on_failure,
+        deduplication: options.deduplication.as_ref(),
     };
     serde_json::to_string(&wire).expect("the options are numbers, text and plain maps")
 }
@@ -62,19 +80,26 @@ pub(crate) fn decode(json: &str) -> JobOptions {
     let whole = |names: &[&str]| value(names).and_then(whole_number);
     let small = |names: &[&str]| whole(names).and_then(|number| u32::try_from(number).ok());
     let keep = |names: &[&str]| value(names).and_then(|value| Keep::try_from(value.clone()).ok());
+    let flag = |names: &[&str]| value(names).and_then(Value::as_bool).unwrap_or(false);
     JobOptions {
         job_id: value(&["jobId"]).and_then(Value::as_str).map(JobId::from_wire),
         attempts: small(&["attempts"]).unwrap_or(0),
         backoff: value(&["backoff"]).and_then(|value| Backoff::try_from(value.clone()).ok()),
         delay_ms: whole(&["delay"]).unwrap_or(0),
         priority: small(&["priority"]).and_then(|number| Priority::new(number).ok()).unwrap_or_default(),
-        lifo: value(&["lifo"]).and_then(Value::as_bool).unwrap_or(false),
+        lifo: flag(&["lifo"]),
         remove_on_complete: keep(&["removeOnComplete"]),
         remove_on_fail: keep(&["removeOnFail"]),
         keep_logs: small(&["kl", "keepLogs"]),
         size_limit: whole(&["sizeLimit"]),
         stack_trace_limit: small(&["stackTraceLimit"]),
         timestamp_ms: whole(&["timestamp"]),
+        parent: value(&["parent"]).and_then(|value| serde_json::from_value(value.clone()).ok()),
+        fail_parent_on_failure: flag(&["fpof", "failParentOnFailure"]),
+        continue_parent_on_failure: flag(&["cpof", "continueParentOnFailure"]),
+        ignore_dependency_on_failure: flag(&["idof", "ignoreDependencyOnFailure"]),
+        remove_dependency_on_failure: flag(&["rdof", "removeDependencyOnFailure"]),
+        deduplication: value(&["de", "deduplication"]).and_then(|value| serde_json::from_value(value.clone()).ok()),
     }
 }
 
@@ -101,7 +126,8 @@ mod tests {
     fn what_is_written_is_read_again() {
         let json = r#"{"jobId":"a","attempts":3,"backoff":{"type":"exponential","delay":100,"jitter":0.5},"delay":5,
             "priority":10,"lifo":true,"removeOnComplete":true,"removeOnFail":{"count":5,"age":60},"keepLogs":10,
-            "sizeLimit":100,"stackTraceLimit":1,"timestamp":1700000000000}"#;
+            "sizeLimit":100,"stackTraceLimit":1,"timestamp":1700000000000,"parent":{"id":"p","queue":"bull:q"},
+            "failParentOnFailure":true,"deduplication":{"id":"d","ttl":5,"keepLastIfActive":true}}"#;
         let options: JobOptions = serde_json::from_str(json).unwrap();
         assert_eq!(decode(&encode(&options)), options);
     }
