@@ -117,6 +117,12 @@ pub enum InvalidOptions {
         "opts.deduplication cannot be combined with opts.parent: the parent would wait for a job that is not added"
     )]
     DeduplicatedChild,
+    /// A flow's parent cannot vanish into another job.
+    #[error("opts.deduplication cannot be set on a job with children: they would wait for a parent that is not added")]
+    DeduplicatedParent,
+    /// A job that waits for itself waits for ever.
+    #[error("opts.parent: a job cannot wait for itself, nor for a job that waits for it: give it another jobId")]
+    OwnParent,
     /// A time to live of zero is none.
     #[error("opts.deduplication.ttl is 0: give milliseconds, or leave it out")]
     ZeroTtl,

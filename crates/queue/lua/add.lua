@@ -1,66 +1,41 @@
--- add.lua: adds a batch of jobs, all of them or (when Redis dies first) none.
+-- add.lua: adds a batch of jobs, all of them or (when one is refused) none.
 --
 -- KEYS
 --   1 wait  2 prioritized  3 delayed  4 active  5 marker  6 meta  7 id  8 pc  9 events
 -- ARGV
 --   1 key prefix of the queue, with the trailing colon
---   2 msgpack list of jobs: [id, may exist, name, data, opts, timestamp, delay, priority, lifo]
---     `may exist` is false for an id generated for this call: then the look for an older job is spared
+--   2 msgpack list of jobs: [id, may exist, name, data, opts, timestamp, delay, priority, lifo, parent key or nil,
+--     parent JSON or nil, deduplication or nil]; `may exist` is false for an id generated for this call: then the look
+--     for an older job is spared; deduplication is [id, ttl or nil, extend, replace, keep last, reschedule]
+--   3 the caller's clock, epoch ms
+--   4 `1` when an earlier call may have added the jobs: its answer was lost
 -- Reply
---   positions (from 1) of the jobs whose id already existed; they were left as they are
+--   flat list of position (from 1) and id for the jobs that another job stands for: their own id when it existed, the
+--   owner's of their deduplication id; or [0, position, code] of the job for which all were refused
 -- Events
---   `added` and `waiting` or `delayed` per job; `duplicated` for an id that existed
+--   per job `added` and `waiting` or `delayed`; `duplicated` for an id that existed; of deduplication `deduplicated`,
+--   and `removed` for a replaced or `delayed` for a rescheduled job; of a released parent `waiting` or `delayed`
 -- Bounds
 --   the caller passes at most 1000 jobs
-local prefix = ARGV[1]
+local prefix, now = ARGV[1], tonumber(ARGV[3])
 local jobs = cmsgpack.unpack(ARGV[2])
-local meta = read_meta(KEYS[6])
-local events = KEYS[9]
+local refused, code = why_not_add(jobs, function() return prefix end)
+if refused then return { 0, refused, code } end
+
+local intake = new_intake(prefix, {
+    wait = KEYS[1], prioritized = KEYS[2], delayed = KEYS[3], active = KEYS[4], marker = KEYS[5], meta = KEYS[6],
+    id = KEYS[7], pc = KEYS[8], events = KEYS[9]
+})
 redis.call("INCRBY", KEYS[7], #jobs)
-
-local duplicates, front, back, prioritized, delayed = {}, {}, {}, {}, {}
-local score_delayed = delayed_scorer(KEYS[3])
-local arrivals = 0
-for _, job in ipairs(jobs) do
-    if job[8] > 0 and job[7] == 0 then arrivals = arrivals + 1 end
-end
-local arrival = arrivals > 0 and redis.call("INCRBY", KEYS[8], arrivals) - arrivals or 0
-
+local others, attached = {}, {}
 for position, job in ipairs(jobs) do
-    local id, timestamp, delay, priority = job[1], job[6], job[7], job[8]
-    local key = prefix .. id
-    if job[2] and redis.call("EXISTS", key) == 1 then
-        duplicates[#duplicates + 1] = position
-        redis.call("XADD", events, "*", "event", "duplicated", "jobId", id)
-    else
-        redis.call("HSET", key, "name", job[3], "data", job[4], "opts", job[5],
-            "timestamp", timestamp, "delay", delay, "priority", priority)
-        redis.call("XADD", events, "*", "event", "added", "jobId", id, "name", job[3])
-        if delay > 0 then
-            local due = timestamp + delay
-            delayed[#delayed + 1] = score_delayed(due)
-            delayed[#delayed + 1] = id
-            redis.call("XADD", events, "*", "event", "delayed", "jobId", id, "delay", due)
-        else
-            if priority > 0 then
-                arrival = arrival + 1
-                prioritized[#prioritized + 1] = priority_score(priority, arrival)
-                prioritized[#prioritized + 1] = id
-            elseif job[9] then
-                front[#front + 1] = id
-            else
-                back[#back + 1] = id
-            end
-            redis.call("XADD", events, "*", "event", "waiting", "jobId", id)
-        end
+    local other = take_in(intake, job, ARGV[4] == "1", false)
+    if other then
+        others[#others + 1] = position
+        others[#others + 1] = other
+        if job[PARENT_KEY] then attached[#attached + 1] = job end
     end
 end
-
-push_all("LPUSH", KEYS[1], back)
-push_all("RPUSH", KEYS[1], front)
-push_all("ZADD", KEYS[2], prioritized)
-push_all("ZADD", KEYS[3], delayed)
-redis.call("XTRIM", events, "MAXLEN", "~", meta.max_events)
-if #back + #front + #prioritized > 0 and not is_paused_or_maxed(meta, KEYS[4]) then wake_now(KEYS[5]) end
-if #delayed > 0 then wake_when_due(KEYS[5], KEYS[3]) end
-return duplicates
+close_intake(intake)
+release_parents(attached, now)
+return others

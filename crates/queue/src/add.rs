@@ -1,14 +1,13 @@
 //! Adding jobs: one, or as many as you like in bounded calls.
 
-use operator_core::{JobId, NewJob};
-use serde::Serialize;
+use operator_core::{InvalidOptions, JobId, JobOptions, Json, NewJob};
 use uuid::Uuid;
 
-use crate::error::QueueError;
+use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
-use crate::redis::Arg;
+use crate::redis::{Arg, RedisError, Reply};
 use crate::scripts;
-use crate::wire;
+use crate::wire::new_job::WireJob;
 
 /// The most jobs one script call adds: a thousand take Redis some ten milliseconds.
 const CHUNK_JOBS: usize = 1000;
@@ -16,18 +15,15 @@ const CHUNK_JOBS: usize = 1000;
 /// The most bytes of data one script call carries, so that large jobs do not hold the server up either.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
-/// A job as `add.lua` takes it.
-#[derive(Serialize)]
-struct WireJob<'a>(&'a str, bool, &'a str, &'a str, String, u64, u64, u32, bool);
-
 impl Queue {
     /// Adds one job and returns its id. When a job of the id that `opts` gives is still in the queue, nothing is added
-    /// and that id is returned.
+    /// and that id is returned; when another job stands for its deduplication id, that job's.
     ///
     /// # Errors
-    /// [`QueueError::InvalidId`] and [`QueueError::TooLarge`] before anything is written; [`QueueError::Redis`]
-    /// otherwise. After an ambiguous error ([`crate::RedisError::is_ambiguous`]) the job may have been added: give it
-    /// an id of your own if you mean to repeat the call.
+    /// [`QueueError::InvalidId`], [`QueueError::InvalidOptions`] and [`QueueError::TooLarge`] before anything is
+    /// written; [`QueueError::Refused`] when `opts.parent` does not exist or the job has another parent already;
+    /// [`QueueError::Redis`] otherwise. After an ambiguous error ([`crate::RedisError::is_ambiguous`]) the job may
+    /// have been added: give it an id of your own if you mean to repeat the call.
     pub async fn add(&self, job: NewJob) -> Result<JobId, QueueError> {
         let mut ids = self.add_bulk(vec![job]).await?;
         Ok(ids.pop().expect("one job gives one id"))
@@ -40,72 +36,95 @@ impl Queue {
     /// As [`Queue::add`]. When a later chunk fails, the earlier ones are in the queue.
     pub async fn add_bulk(&self, jobs: Vec<NewJob>) -> Result<Vec<JobId>, QueueError> {
         let now = self.now_ms();
-        let ids = jobs.iter().map(|job| self.check(job)).collect::<Result<Vec<_>, _>>()?;
+        let ids = jobs.iter().map(|job| self.check(&job.data, &job.opts)).collect::<Result<Vec<_>, _>>()?;
         if !ids.is_empty() && !self.redis.has_registered(self.name.as_str()) {
             self.register().await?;
         }
-        let mut first = 0;
-        while first < jobs.len() {
-            let last = chunk_end(&jobs, first);
-            self.add_chunk(&jobs[first..last], &ids[first..last], now).await?;
-            first = last;
+        let mut added = Vec::with_capacity(ids.len());
+        while added.len() < jobs.len() {
+            let (first, last) = (added.len(), chunk_end(&jobs, added.len()));
+            added.extend(self.add_chunk(&jobs[first..last], &ids[first..last], now).await?);
         }
         metrics::counter!("operator_jobs_added_total", "queue" => self.name.to_string()).increment(ids.len() as u64);
-        Ok(ids)
+        Ok(added)
     }
 
     /// Refuses what must not be written; returns the id that the job will have.
-    fn check(&self, job: &NewJob) -> Result<JobId, QueueError> {
-        job.opts.check()?;
-        let bytes = job.data.as_str().len() as u64;
-        let own_limit = job.opts.size_limit.map(|limit| ("opts.sizeLimit", limit));
+    pub(crate) fn check(&self, data: &Json, opts: &JobOptions) -> Result<JobId, QueueError> {
+        opts.check()?;
+        let bytes = data.as_str().len() as u64;
+        let own_limit = opts.size_limit.map(|limit| ("opts.sizeLimit", limit));
         for (field, limit) in own_limit.into_iter().chain([("OPERATOR_MAX_DATA_BYTES", self.max_data_bytes)]) {
             if bytes > limit {
                 return Err(QueueError::TooLarge { field, bytes, limit });
             }
         }
-        match &job.opts.job_id {
-            Some(id) => Ok(JobId::custom(id.as_str())?),
-            None => Ok(JobId::from(Uuid::now_v7())),
+        let id = match &opts.job_id {
+            Some(id) => JobId::custom(id.as_str())?,
+            None => JobId::from(Uuid::now_v7()),
+        };
+        self.check_parent(&id, opts)?;
+        Ok(id)
+    }
+
+    fn check_parent(&self, id: &JobId, opts: &JobOptions) -> Result<(), QueueError> {
+        let Some(parent) = &opts.parent else { return Ok(()) };
+        if !parent.queue.contains(':') {
+            let example = format!("{}:{}", self.redis.prefix(), self.name);
+            let problem = format!("`{}` is not a queue's key: give prefix and queue, as in {example}", parent.queue);
+            return Err(QueueError::InvalidArgument { field: "opts.parent.queue", problem });
         }
+        let is_own = parent.id == *id && format!("{}:", parent.queue) == self.keys.prefix();
+        if is_own { Err(InvalidOptions::OwnParent.into()) } else { Ok(()) }
     }
 
     /// One call. An answer lost with its connection is asked for once more: every id is known by then, so the jobs that
     /// were added are found and not added twice.
-    async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<(), QueueError> {
-        match self.send_chunk(jobs, ids, now, false).await {
-            Err(QueueError::Redis(error)) if error.is_ambiguous() => self.send_chunk(jobs, ids, now, true).await,
-            answer => answer,
-        }
+    async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<Vec<JobId>, QueueError> {
+        let reply = match self.send_chunk(jobs, ids, now, false).await {
+            Err(error) if error.is_ambiguous() => self.send_chunk(jobs, ids, now, true).await?,
+            answer => answer?,
+        };
+        read_added(ids, reply)
     }
 
-    async fn send_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64, is_repeated: bool) -> Result<(), QueueError> {
+    async fn send_chunk(
+        &self,
+        jobs: &[NewJob],
+        ids: &[JobId],
+        now: u64,
+        is_repeated: bool,
+    ) -> Result<Reply, RedisError> {
         let wire_jobs: Vec<WireJob<'_>> = jobs
             .iter()
             .zip(ids)
-            .map(|(job, id)| {
-                let may_exist = is_repeated || job.opts.job_id.is_some();
-                let timestamp = job.opts.timestamp_ms.unwrap_or(now);
-                let (delay, priority) = (job.opts.delay_ms, job.opts.priority.get());
-                let opts = wire::options::encode(&job.opts);
-                WireJob(
-                    id.as_str(),
-                    may_exist,
-                    &job.name,
-                    job.data.as_str(),
-                    opts,
-                    timestamp,
-                    delay,
-                    priority,
-                    job.opts.lifo,
-                )
+            .map(|(NewJob { name, data, opts }, id)| {
+                WireJob::new(id, is_repeated || opts.job_id.is_some(), name, data, opts, now)
             })
             .collect();
         let packed = rmp_serde::to_vec(&wire_jobs).expect("text and numbers can be packed");
-        let args: Vec<Arg> = vec![self.keys.prefix().into(), packed.into()];
-        self.script(&scripts::ADD, None, args).await?;
-        Ok(())
+        let args: Vec<Arg> = vec![self.keys.prefix().into(), packed.into(), now.into(), u64::from(is_repeated).into()];
+        self.script(&scripts::ADD, None, args).await
     }
+}
+
+/// The ids of the jobs that are in the queue now, whether they were added or others stand for them.
+pub(crate) fn read_added(ids: &[JobId], reply: Reply) -> Result<Vec<JobId>, QueueError> {
+    let others = reply.into_list();
+    let position = |reply: &Reply| reply.int().and_then(|position| usize::try_from(position - 1).ok());
+    if let [zero, at, code] = others.as_slice()
+        && zero.int() == Some(0)
+    {
+        let id = position(at).and_then(|at| ids.get(at)).map(ToString::to_string).unwrap_or_default();
+        return Err(QueueError::Refused { id, refusal: Refusal::from_code(code.expect_int("add")?) });
+    }
+    let mut added = ids.to_vec();
+    for other in others.chunks_exact(2) {
+        if let (Some(at), Some(id)) = (position(&other[0]), other[1].text()) {
+            added[at] = JobId::from_wire(id);
+        }
+    }
+    Ok(added)
 }
 
 /// Where the chunk that begins at `first` ends: at least one job, then as many as fit.
@@ -120,8 +139,6 @@ fn chunk_end(jobs: &[NewJob], first: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use operator_core::Json;
-
     use super::*;
 
     #[test]

@@ -12,6 +12,7 @@ mod queue;
 
 mod add;
 mod admin;
+mod flow;
 mod read;
 
 pub mod history;
@@ -22,6 +23,7 @@ pub mod worker;
 pub use admin::RetryOptions;
 pub use clock::{Clock, now_ms};
 pub use error::{QueueError, Refusal};
+pub use flow::{AddedFlow, FlowProducer};
 pub use queue::Queue;
 pub use read::{Counts, MAX_PAGE, Range, WorkerInfo};
 pub use redis::{Redis, RedisConfig, RedisError};

@@ -29,8 +29,12 @@ macro_rules! script {
 
 script!(
     /// Adds jobs.
-    ADD = "add", ["meta", "enqueue"],
+    ADD = "add", ["meta", "enqueue", "parent", "remove", "dedup", "add"],
     ["wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events"]
+);
+script!(
+    /// Adds flows.
+    FLOW = "flow", ["meta", "enqueue", "parent", "remove", "dedup", "add"], ["id"]
 );
 script!(
     /// Settles outcomes and claims jobs.
@@ -95,6 +99,7 @@ pub static ALL: &[&Script] = &[
     &ADD,
     &ADVANCE,
     &EXTEND,
+    &FLOW,
     &LOG,
     &PAUSE,
     &PROGRESS,
