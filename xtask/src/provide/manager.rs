@@ -31,6 +31,15 @@ impl Manager {
         }
     }
 
+    /// Whether there is a package that meets `need`. Debian has Valkey since version 13.
+    pub(super) fn offers(self, need: Need) -> bool {
+        if (self, need) != (Self::Apt, Need::Valkey) {
+            return true;
+        }
+        let policy = program::output(Command::new("apt-cache").args(["policy", "valkey-server"]));
+        policy.is_ok_and(|policy| policy.contains("Candidate:") && !policy.contains("Candidate: (none)"))
+    }
+
     /// The line that installs `needs`, as one would type it.
     pub(super) fn line(self, become_root: &str, needs: &[Need]) -> String {
         let steps = self.steps(needs).into_iter();
@@ -73,6 +82,11 @@ impl Manager {
         match (self, need) {
             (Self::Apt, Need::Redis) => &["redis-server"],
             (Self::Dnf | Self::Apk | Self::Brew, Need::Redis) => &["redis"],
+            (Self::Apt, Need::Valkey) => &["valkey-server"],
+            (Self::Dnf | Self::Apk | Self::Brew, Need::Valkey) => &["valkey"],
+            (Self::Apt | Self::Dnf, Need::Pip) => &["python3-pip"],
+            (Self::Apk, Need::Pip) => &["py3-pip"],
+            (Self::Brew, Need::Pip) => &["python"],
             (Self::Dnf, Need::Postgres) => &["postgresql-server"],
             (Self::Apt | Self::Apk, Need::Postgres) => &["postgresql"],
             (Self::Brew, Need::Postgres) => &["postgresql@17"],

@@ -1,16 +1,14 @@
 //! A `redis-server` (or `valkey-server`) of a test's own: private port, private folder, gone when dropped.
 
-use std::fs::File;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Child;
 
 use tempfile::TempDir;
 
+use super::program::{Program, log};
 use super::{RedisClient, Reply};
 use crate::ports::PortLease;
 use crate::wait;
-
-/// Looked for on the PATH in this order.
-const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 
 /// The lease makes a collision with another test impossible and with another program unlikely: a second try is plenty.
 const STARTS: usize = 5;
@@ -27,11 +25,34 @@ pub struct RedisServer {
 /// What a server is to be started with.
 #[derive(Debug, Clone, Default)]
 pub struct RedisBuilder {
+    program: Program,
+    /// The whole configuration file of a Sentinel, which is started as nothing else.
+    sentinel: Option<String>,
     arguments: Vec<String>,
     password: Option<String>,
 }
 
 impl RedisBuilder {
+    /// Runs this program and no other.
+    #[must_use]
+    pub fn program(mut self, program: Program) -> Self {
+        self.program = program;
+        self
+    }
+
+    /// A Sentinel with this configuration; the port is added to it.
+    pub(super) fn sentinel(configuration: String) -> Self {
+        Self { sentinel: Some(configuration), ..Self::default() }
+    }
+
+    /// A user in the notation of `ACL SETUSER`, such as `alice on >secret ~bull:* +@read`; the default user stays.
+    #[must_use]
+    pub fn user(mut self, user: &str) -> Self {
+        self.arguments.push("--user".to_owned());
+        self.arguments.extend(user.split_whitespace().map(str::to_owned));
+        self
+    }
+
     /// One directive of the server's configuration, such as `("maxmemory-policy", "allkeys-lru")`.
     #[must_use]
     pub fn set(mut self, directive: &str, value: &str) -> Self {
@@ -61,11 +82,11 @@ impl RedisBuilder {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         for _ in 0..STARTS {
             let lease = PortLease::take();
-            let mut child = spawn(&self, &lease, &folder);
+            let mut child = self.spawn(lease.port(), folder.path());
             if ready(&mut child, &self.client(lease.port())).await {
                 return RedisServer { child, lease, folder, settings: self };
             }
-            let log = log(&folder);
+            let log = log(folder.path());
             assert!(log.contains("already in use"), "redis did not start; its log:\n{log}");
         }
         panic!("redis found its port taken {STARTS} times in a row")
@@ -73,6 +94,23 @@ impl RedisBuilder {
 
     fn client(&self, port: u16) -> RedisClient {
         RedisClient::new(port, self.password.as_deref())
+    }
+
+    fn spawn(&self, port: u16, folder: &Path) -> Child {
+        let port = port.to_string();
+        let Some(sentinel) = &self.sentinel else {
+            let own = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];
+            let mut arguments: Vec<String> = own.map(str::to_owned).into();
+            arguments.extend(["--maxmemory-policy", "noeviction"].map(str::to_owned));
+            arguments.extend_from_slice(&self.arguments);
+            return self.program.spawn(folder, &arguments);
+        };
+        let file = folder.join("sentinel.conf");
+        // A Sentinel keeps what it knows in its file, so a restart must not write it anew.
+        if !file.exists() {
+            std::fs::write(&file, format!("bind 127.0.0.1\nport {port}\n{sentinel}")).expect("the folder is ours");
+        }
+        self.program.spawn(folder, &["sentinel.conf".to_owned(), "--sentinel".to_owned()])
     }
 }
 
@@ -113,6 +151,12 @@ impl RedisServer {
         }
     }
 
+    /// The URL under which `user` connects to the database numbered `database`.
+    #[must_use]
+    pub fn url_as(&self, user: &str, password: &str, database: u8) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}/{database}", self.port())
+    }
+
     /// A client of our own, authenticated; it connects with its first call.
     pub async fn client(&self) -> RedisClient {
         self.settings.client(self.port())
@@ -132,9 +176,9 @@ impl RedisServer {
     /// When it does not come up; the message shows its log.
     pub async fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.settings, &self.lease, &self.folder);
+        self.child = self.settings.spawn(self.port(), self.folder.path());
         let client = self.settings.client(self.port());
-        assert!(ready(&mut self.child, &client).await, "redis did not restart; its log:\n{}", log(&self.folder));
+        assert!(ready(&mut self.child, &client).await, "redis did not restart; its log:\n{}", log(self.folder.path()));
     }
 
     /// Stops the process where it stands (SIGSTOP): connections stay, nothing is answered.
@@ -152,24 +196,6 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn spawn(settings: &RedisBuilder, lease: &PortLease, folder: &TempDir) -> Child {
-    for program in PROGRAMS {
-        let log = File::create(folder.path().join("server.log")).expect("the log can be written");
-        let mut command = Command::new(program);
-        command.args(["--bind", "127.0.0.1", "--port", &lease.port().to_string(), "--save", ""]);
-        command.args(["--appendonly", "no", "--maxmemory-policy", "noeviction"]).args(&settings.arguments);
-        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
-        match command.spawn() {
-            Ok(child) => return child,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => panic!("failed to start {program}: {error}"),
-        }
-    }
-    panic!(
-        "this test needs a Redis server: install the package redis-server (or valkey-server) so that it is on the PATH"
-    )
 }
 
 /// Whether the server answers; false when its process ended first, or another server answers on its port.
@@ -193,8 +219,4 @@ async fn is_own(client: &RedisClient, process: &str) -> bool {
         Ok(Reply::Text(info)) => String::from_utf8_lossy(&info).lines().any(|line| line == process),
         _ => false,
     }
-}
-
-fn log(folder: &TempDir) -> String {
-    std::fs::read_to_string(folder.path().join("server.log")).unwrap_or_default()
 }
