@@ -28,6 +28,7 @@ const BOUNDARIES: &[Boundary] = &[
     },
     Boundary { package: "operator-cli", normal: &["core", "queue", "telemetry"], tests: &[] },
     Boundary { package: "operator-testkit", normal: &["core"], tests: &[] },
+    Boundary { package: "operator-conformance", normal: &["core", "queue", "testkit"], tests: &[] },
     Boundary { package: "xtask", normal: &["core"], tests: &[] },
 ];
 

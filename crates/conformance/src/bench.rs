@@ -1,0 +1,242 @@
+//! The bench on which both subjects do the same: one private Redis, a database for each, one clock for both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use operator_testkit::{BullMq, RedisClient, RedisServer};
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::compare::compare;
+use crate::differences::{Moment, explaining};
+use crate::keyspace::{self, Keyspace};
+use crate::node::Node;
+use crate::normal::{self, Aliases};
+use crate::operation::Operation;
+use crate::ours::Ours;
+use crate::sequence::{Sequence, Step};
+use crate::verdict::{FirstDifference, Place, Unequal, Verdict};
+
+/// BullMQ works in this database, we in the next: so both use the same names for their keys.
+const NODE: u8 = 0;
+const OURS: u8 = 1;
+
+/// When every sequence begins, epoch milliseconds: 2023-11-14T22:13:20Z.
+pub const START_MS: u64 = 1_700_000_000_000;
+
+/// A private Redis with both subjects. One bench runs any number of sequences, one after the other.
+pub struct Bench {
+    server: RedisServer,
+    redis: RedisClient,
+    node: Node,
+    against: BullMq,
+}
+
+/// What the subjects have done so far in one sequence.
+struct Run {
+    ours: Ours,
+    node_names: BTreeMap<String, String>,
+    our_names: BTreeMap<String, String>,
+    node_aliases: Aliases,
+    our_aliases: Aliases,
+    aliases: usize,
+    before: Keyspace,
+    now_ms: u64,
+}
+
+impl Bench {
+    /// Starts the servers.
+    ///
+    /// # Panics
+    /// When Redis or Node cannot be started.
+    pub async fn start(against: BullMq) -> Self {
+        let server = RedisServer::start().await;
+        let redis = server.client().await;
+        let node = Node::start(&server, against, NODE).await;
+        Self { server, redis, node, against }
+    }
+
+    /// The major version of BullMQ that this bench compares with.
+    #[must_use]
+    pub fn version(&self) -> u8 {
+        match self.against {
+            BullMq::V5 => 5,
+            BullMq::V6 => 6,
+        }
+    }
+
+    /// Runs `sequence` from an empty Redis to its end or its first difference.
+    ///
+    /// # Panics
+    /// When a server is gone, or an operation of the harness itself cannot be done.
+    pub async fn run(&mut self, sequence: &Sequence) -> Verdict {
+        let mut run = self.begin(sequence).await;
+        let mut verdict =
+            Verdict { sequence: sequence.name.clone(), steps: 0, declared: BTreeMap::new(), difference: None };
+        for step in &sequence.steps {
+            verdict.steps += 1;
+            let found = self.step(&mut run, step).await;
+            verdict.difference = self.judge(&mut run, step, found, &mut verdict.declared).await;
+            if verdict.difference.is_some() {
+                break;
+            }
+        }
+        verdict
+    }
+
+    async fn begin(&mut self, sequence: &Sequence) -> Run {
+        self.node.reset(START_MS).await;
+        self.redis.call(&["FLUSHALL"]).await.ok();
+        let queues = sequence.queues();
+        for queue in &queues {
+            // Both subjects find their queues as a `Queue` of BullMQ leaves them when it is made.
+            for database in [NODE, OURS] {
+                let meta = format!("bull:{queue}:meta");
+                let words = ["HSET", &meta, "opts.maxLenEvents", "10000", "version", "bullmq:6.7.0"];
+                keyspace::command(&self.redis, database, &words.map(str::to_owned)).await.ok();
+            }
+        }
+        let ours = Ours::start(&self.server, OURS, START_MS).await;
+        let before = normal::keyspace(keyspace::read(&self.redis, NODE).await, &Aliases::default());
+        Run {
+            ours,
+            node_names: BTreeMap::new(),
+            our_names: BTreeMap::new(),
+            node_aliases: Aliases::default(),
+            our_aliases: Aliases::default(),
+            aliases: 0,
+            before,
+            now_ms: START_MS,
+        }
+    }
+
+    /// Lets both subjects do the operation.
+    async fn step(&mut self, run: &mut Run, step: &Step) -> (Answer, Answer) {
+        match &step.operation {
+            Operation::Clock(clock) => {
+                run.now_ms = clock.set.unwrap_or(run.now_ms + clock.advance.unwrap_or(0));
+                self.node.set_time(run.now_ms).await;
+                run.ours.set_time(run.now_ms);
+            }
+            Operation::Expire(expire) => self.both(&["DEL".to_owned(), expire.key.clone()]).await,
+            Operation::Raw(raw) => self.both(&raw.command).await,
+            operation => {
+                let node = operation.resolved(&|name| run.node_names.get(name).cloned());
+                let ours = operation.resolved(&|name| run.our_names.get(name).cloned());
+                let (Ok(node), Ok(ours)) = (node, ours) else { panic!("a bound name does not fit: {operation:?}") };
+                let node = self.node.perform(&node).await;
+                let ours = run.ours.perform(&ours).await;
+                run.bind(operation, &node, &ours);
+                return (node, ours);
+            }
+        }
+        (Answer::Done(Value::Null), Answer::Done(Value::Null))
+    }
+
+    async fn both(&self, command: &[String]) {
+        for database in [NODE, OURS] {
+            keyspace::command(&self.redis, database, command).await.ok();
+        }
+    }
+
+    /// Compares what both left; what is declared is counted and made equal again.
+    async fn judge(
+        &mut self,
+        run: &mut Run,
+        step: &Step,
+        (node, ours): (Answer, Answer),
+        declared: &mut BTreeMap<&'static str, usize>,
+    ) -> Option<FirstDifference> {
+        let node_keys = normal::keyspace(keyspace::read(&self.redis, NODE).await, &run.node_aliases);
+        let our_keys = normal::keyspace(keyspace::read(&self.redis, OURS).await, &run.our_aliases);
+        let (node, ours) = (normal::answer(node, &run.node_aliases), normal::answer(ours, &run.our_aliases));
+        let places = compare((&node, &node_keys), (&ours, &our_keys));
+        if !places.is_empty() {
+            let moment = Moment {
+                operation: &step.operation,
+                before: &run.before,
+                node: (&node, &node_keys),
+                ours: (&ours, &our_keys),
+            };
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                places.into_iter().map(|place| (explaining(&moment, &place), place)).partition(|(id, _)| id.is_some());
+            if !unknown.is_empty() {
+                let places = unknown.into_iter().map(|(_, place)| place).collect();
+                return Some(FirstDifference::new(step.line, &step.operation, places));
+            }
+            for id in known.iter().filter_map(|(id, _)| *id).collect::<BTreeSet<_>>() {
+                *declared.entry(id).or_default() += 1;
+            }
+            self.make_equal(known.iter().map(|(_, place)| place)).await;
+        }
+        run.before = node_keys;
+        None
+    }
+
+    /// Copies the keys that differ from BullMQ's database to ours, so that the rest of the sequence can be compared.
+    async fn make_equal(&self, places: impl Iterator<Item = &Unequal>) {
+        let to = OURS.to_string();
+        for unequal in places {
+            let Place::Key(key) = &unequal.place else { continue };
+            let copy = ["COPY", key, key, "DB", &to, "REPLACE"].map(str::to_owned);
+            if keyspace::command(&self.redis, NODE, &copy).await.ok().int() == 0 {
+                keyspace::command(&self.redis, OURS, &["DEL".to_owned(), key.clone()]).await.ok();
+            }
+        }
+    }
+}
+
+impl Run {
+    /// Remembers the names that the operation binds, and gives one name to two ids that were made up.
+    fn bind(&mut self, operation: &Operation, node: &Answer, ours: &Answer) {
+        let (Some(node), Some(ours)) = (node.done(), ours.done()) else { return };
+        match operation {
+            Operation::Add(add) => self.pair(&add.queue, node, ours, add.bind.as_deref()),
+            Operation::AddBulk(bulk) => {
+                for (at, job) in bulk.jobs.iter().enumerate() {
+                    self.pair(&bulk.queue, &node[at], &ours[at], job.bind.as_deref());
+                }
+            }
+            Operation::AddFlow(_) | Operation::AddFlows(_) => self.pair_tree(node, ours),
+            Operation::UpsertScheduler(upsert) => self.pair(&upsert.queue, node, ours, upsert.bind.as_deref()),
+            Operation::Claim(claim) => self.pair("", &node["id"], &ours["id"], Some(&claim.bind)),
+            Operation::Complete(complete) => {
+                let next = complete.next.as_ref().map(|next| next.bind.as_str());
+                self.pair("", &node["id"], &ours["id"], next);
+            }
+            Operation::Fail(fail) => {
+                let next = fail.next.as_ref().map(|next| next.bind.as_str());
+                self.pair("", &node["id"], &ours["id"], next);
+            }
+            _ => {}
+        }
+    }
+
+    fn pair_tree(&mut self, node: &Value, ours: &Value) {
+        match (node, ours) {
+            (Value::Array(node), Value::Array(ours)) => {
+                node.iter().zip(ours).for_each(|(node, ours)| self.pair_tree(node, ours));
+            }
+            (Value::Object(_), Value::Object(_)) => {
+                let queue = node["queue"].as_str().unwrap_or_default().to_owned();
+                self.pair(&queue, &node["id"], &ours["id"], None);
+                self.pair_tree(&node["children"], &ours["children"]);
+            }
+            _ => {}
+        }
+    }
+
+    /// Two ids of the same job. Where they differ, both were made up: they are the same under a name of ours.
+    fn pair(&mut self, queue: &str, node: &Value, ours: &Value, bind: Option<&str>) {
+        let (Some(node), Some(ours)) = (node.as_str(), ours.as_str()) else { return };
+        if node != ours && !queue.is_empty() {
+            self.aliases += 1;
+            let name = format!("#{}", self.aliases);
+            self.node_aliases.bind(queue, node, &name);
+            self.our_aliases.bind(queue, ours, &name);
+        }
+        if let Some(bind) = bind {
+            self.node_names.insert(bind.to_owned(), node.to_owned());
+            self.our_names.insert(bind.to_owned(), ours.to_owned());
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What must differ between two clients of one wire is made equal here, and nothing else. Each rule says why.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::answer::Answer;
+use crate::keyspace::{Content, Entry, Keyspace};
+
+/// The ids that a subject made up, with the names that stand for them in both keyspaces.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Aliases {
+    /// By queue and id.
+    names: BTreeMap<(String, String), String>,
+}
+
+impl Aliases {
+    pub(crate) fn bind(&mut self, queue: &str, id: &str, name: &str) {
+        self.names.insert((queue.to_owned(), id.to_owned()), name.to_owned());
+    }
+
+    /// An id of `queue`: exactly the id, because BullMQ's own are small numbers.
+    fn id(&self, queue: &str, id: &str) -> String {
+        let known = self.names.get(&(queue.to_owned(), id.to_owned()));
+        known.cloned().unwrap_or_else(|| id.to_owned())
+    }
+
+    /// Any text with whole job keys in it, such as a key or the reason of a parent's failure.
+    fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for ((queue, id), name) in &self.names {
+            let key = format!("bull:{queue}:{id}");
+            let mut from = 0;
+            while let Some(at) = text[from..].find(&key).map(|at| at + from) {
+                let end = at + key.len();
+                from = end;
+                if !text[end..].starts_with(|letter: char| letter.is_ascii_alphanumeric()) {
+                    let named = format!("bull:{queue}:{name}");
+                    text.replace_range(at..end, &named);
+                    from = at + named.len();
+                }
+            }
+        }
+        text
+    }
+
+    /// A result: ids stand in it as they are.
+    pub(crate) fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => {
+                let name = self.names.iter().find(|((_, id), _)| id == text).map(|(_, name)| name.clone());
+                Value::String(name.unwrap_or_else(|| self.text(text)))
+            }
+            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Object(fields) => {
+                let fields = fields.iter().map(|(name, value)| (self.text(name), self.value(value)));
+                Value::Object(fields.collect())
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// An answer with generated ids by their names.
+pub(crate) fn answer(answer: Answer, aliases: &Aliases) -> Answer {
+    match answer {
+        Answer::Done(value) => Answer::Done(aliases.value(&value)),
+        other => other,
+    }
+}
+
+/// The keyspace in the form in which two can be compared.
+pub(crate) fn keyspace(raw: Keyspace, aliases: &Aliases) -> Keyspace {
+    raw.into_iter().filter(|(key, _)| !is_private(key)).map(|(key, entry)| normal(&key, entry, aliases)).collect()
+}
+
+/// The `operator:` keys are ours alone: the registry of queues and the history stream. BullMQ never looks at them.
+pub(crate) fn is_private(key: &str) -> bool {
+    key == "bull::operator:queues" || key.split(':').nth(2) == Some("operator")
+}
+
+fn normal(key: &str, entry: Entry, aliases: &Aliases) -> (String, Entry) {
+    let mut words = key.splitn(3, ':').skip(1);
+    let (queue, suffix) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let id = |text: &String| {
+        // Children and parents are kept as whole keys.
+        if text.starts_with("bull:") { aliases.text(text) } else { aliases.id(queue, text) }
+    };
+    let content = match entry.content {
+        Content::Text(text) if suffix.starts_with("de:") => Content::Text(id(&text)),
+        Content::Text(text) => Content::Text(text),
+        Content::List(items) => Content::List(items.iter().map(id).collect()),
+        Content::Set(items) => Content::Set(items.iter().map(id).collect()),
+        Content::Sorted(items) => {
+            Content::Sorted(items.iter().map(|(member, score)| (id(member), score.clone())).collect())
+        }
+        Content::Hash(fields) => Content::Hash(
+            fields.iter().map(|(name, value)| (aliases.text(name), field(queue, name, value, aliases))).collect(),
+        ),
+        Content::Stream(entries) => Content::Stream(
+            entries
+                .iter()
+                .map(|entry| {
+                    entry.iter().map(|(name, value)| (name.clone(), event_field(queue, name, value, aliases))).collect()
+                })
+                .collect(),
+        ),
+    };
+    (aliases.text(key), Entry { content, expires: entry.expires })
+}
+
+/// A field of a hash. BullMQ passes options through msgpack and the server's JSON, which orders the names as it likes,
+/// prints empty lists as `{}` and spells numbers its own way; everything else is compared byte by byte.
+fn field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
+    match name {
+        "opts" | "parent" | "pd" => match serde_json::from_str::<Value>(value) {
+            Ok(json) => canonical(json, queue, aliases).to_string(),
+            Err(_) => value.to_owned(),
+        },
+        "jid" => aliases.id(queue, value),
+        // The release of BullMQ that used the queue last; ours names the one it follows.
+        "version" => "bullmq".to_owned(),
+        _ => aliases.text(value),
+    }
+}
+
+fn event_field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
+    match name {
+        "jobId" | "deduplicatedJobId" => aliases.id(queue, value),
+        _ => aliases.text(value),
+    }
+}
+
+/// Names in order, numbers in one spelling, empty lists as empty maps, generated ids by their names.
+fn canonical(value: Value, queue: &str, aliases: &Aliases) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or(Value::Number(number), one_spelling),
+        Value::Array(items) if items.is_empty() => Value::Object(Map::new()),
+        Value::Array(items) => items.into_iter().map(|item| canonical(item, queue, aliases)).collect(),
+        Value::Object(fields) => {
+            // A parent may live in another queue.
+            let home = fields.get("queueKey").or_else(|| fields.get("queue")).and_then(Value::as_str);
+            let home = home.and_then(|key| key.split(':').nth(1)).unwrap_or(queue).to_owned();
+            let rename = |name: &str, value| match value {
+                Value::String(id) if name == "id" || name == "jobId" => Value::String(aliases.id(&home, &id)),
+                other => canonical(other, &home, aliases),
+            };
+            let ordered: BTreeMap<String, Value> =
+                fields.into_iter().map(|(name, value)| (name.clone(), rename(&name, value))).collect();
+            Value::Object(ordered.into_iter().collect())
+        }
+        other => other,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "whole and within a number's exact range")]
+fn one_spelling(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT { (number as i64).into() } else { number.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(fields: &[(&str, &str)]) -> Entry {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Entry { content: Content::Hash(fields), expires: false }
+    }
+
+    #[test]
+    fn options_are_compared_as_json_and_data_byte_by_byte() {
+        let ours =
+            hash(&[("opts", r#"{"attempts":3,"backoff":{"type":"fixed","delay":1e3}}"#), ("data", "{\"a\": 1}")]);
+        let theirs =
+            hash(&[("opts", r#"{"backoff":{"delay":1000,"type":"fixed"},"attempts":3.0}"#), ("data", "{\"a\":1}")]);
+        let aliases = Aliases::default();
+        let (Content::Hash(ours), Content::Hash(theirs)) =
+            (normal("bull:q:a", ours, &aliases).1.content, normal("bull:q:a", theirs, &aliases).1.content)
+        else {
+            panic!("both are hashes")
+        };
+        assert_eq!(ours["opts"], theirs["opts"]);
+        assert_ne!(ours["data"], theirs["data"]);
+    }
+
+    #[test]
+    fn generated_ids_get_names_only_where_ids_stand() {
+        let mut aliases = Aliases::default();
+        aliases.bind("q", "1", "#1");
+        assert_eq!(
+            aliases.text("child bull:q:1 failed, bull:q:12 did not"),
+            "child bull:q:#1 failed, bull:q:12 did not"
+        );
+        let job = hash(&[("priority", "1"), ("parent", r#"{"id":"1","queueKey":"bull:q"}"#)]);
+        let (key, entry) = normal("bull:q:1", job, &aliases);
+        assert_eq!(key, "bull:q:#1");
+        assert_eq!(entry, hash(&[("priority", "1"), ("parent", r##"{"id":"#1","queueKey":"bull:q"}"##)]));
+    }
+
+    #[test]
+    fn our_own_keys_are_left_out() {
+        assert!(is_private("bull::operator:queues") && is_private("bull:q:operator:history"));
+        assert!(!is_private("bull:q:operators") && !is_private("bull:q:events"));
+    }
+}
