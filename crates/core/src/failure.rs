@@ -21,6 +21,8 @@ pub enum FailureKind {
     Retryable,
     /// No attempt can succeed: the job fails now, whatever attempts it has left.
     Unrecoverable,
+    /// None: the job has moved itself out of this attempt, and goes on elsewhere or later.
+    Moved,
 }
 
 impl Failure {
@@ -34,6 +36,12 @@ impl Failure {
     #[must_use]
     pub fn unrecoverable(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: FailureKind::Unrecoverable, stack: Vec::new() }
+    }
+
+    /// What a job returns that has moved itself: to later, back in line, or behind its children.
+    #[must_use]
+    pub fn moved() -> Self {
+        Self { message: "the job has moved itself".to_owned(), kind: FailureKind::Moved, stack: Vec::new() }
     }
 
     /// The same failure with the place where it happened.

@@ -7,8 +7,9 @@
 --   1 key prefix of the queue, with the trailing colon
 --   2 the worker's clock, epoch ms
 --   3 msgpack list of outcomes: [id, token, kind, value, stack, delay, lifo, keep count, keep age (s), keep limit,
---     attempts]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back; value is the
---     result as JSON or the reason as text; a keep count or age of -1 is none
+--     attempts]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back, 6 postponed,
+--     7 parked until its children have finished; value is the result as JSON, the reason as text, or the key of the
+--     one child to wait for; a keep count or age of -1 is none
 --   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil]: what to claim
 --   5 how many entries history may hold; 0 keeps none
 --   6.. with history, the record of each outcome (Redis' msgpack reads no binary, so they are not in the list)
@@ -33,16 +34,21 @@ local outcomes = cmsgpack.unpack(ARGV[3])
 local wanted = cmsgpack.unpack(ARGV[4])
 local meta = read_meta(keys.meta)
 
-local refused, has_finished = {}, false
+local refused, has_finished, limiter = {}, false, nil
 if #outcomes > 0 then
-    refused, has_finished = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5)
+    refused, has_finished, limiter = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5)
 end
 
 local jobs, next_due, rate_ttl = {}, 0, 0
 if wanted[1] > 0 then
     local request = { count = wanted[1], token = wanted[2], lock_ms = wanted[3], worker = wanted[4],
         limits = { max = wanted[5], duration = wanted[6] } }
-    jobs, next_due, rate_ttl = claim(prefix, keys, meta, request, now)
+    if #outcomes == 0 then limiter = redis.call("GET", keys.limiter) end
+    jobs, next_due, rate_ttl = claim(prefix, keys, meta, request, limiter, now)
+elseif meta.concurrency and #outcomes > 0 and not is_paused_or_maxed(meta, keys.active)
+    and redis.call("EXISTS", keys.wait, keys.prioritized) > 0 then
+    -- A slot of the queue is free, and this worker does not take it.
+    wake_now(keys.marker)
 end
 
 if has_finished and #jobs == 0 and next_due == 0 and rate_ttl == 0 and not meta.paused

@@ -63,6 +63,9 @@ pub enum QueueError {
 /// The wire's error codes: what they mean upstream is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
+    /// 1 of waiting for children: there is none to wait for.
+    #[error("has no child that it could wait for")]
+    NothingPending,
     /// 0 of remove: a worker holds it.
     #[error("is held by a worker: wait until it has finished")]
     Locked,
@@ -109,6 +112,7 @@ impl Refusal {
     #[must_use]
     pub fn from_code(code: i64) -> Self {
         match code {
+            1 => Self::NothingPending,
             0 => Self::Locked,
             -1 => Self::JobMissing,
             -2 => Self::LockMissing,

@@ -13,6 +13,7 @@ mod queue;
 mod add;
 mod admin;
 mod flow;
+mod limits;
 mod read;
 
 pub mod history;

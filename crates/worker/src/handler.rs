@@ -31,7 +31,7 @@ impl Jobs {
 }
 
 impl Handler for Jobs {
-    fn run(&self, ClaimedJob { job, queue, cancelled }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
+    fn run(&self, ClaimedJob { job, queue, cancelled, .. }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
         let is_provided = self.registry.names().any(|name| name == job.name);
         let attempt = Attempt::begin(Arc::clone(&job), is_provided, cancelled.clone(), self.used.clone());
         let span = attempt.span();

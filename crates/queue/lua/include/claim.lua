@@ -1,6 +1,9 @@
 -- include/claim.lua: hands waiting jobs to a worker.
 -- Uses: enqueue, meta, promote. Bounds: at most the number asked for, which the caller keeps at 1000 or less.
 
+-- What the limiter holds while a queue rests: the largest number that every client reads exactly.
+local RESTING = 9007199254740991
+
 -- The most jobs per duration in ms, the queue's own before the worker's; nil unless both are known.
 local function rate_of(meta, limits)
     local max, duration = meta.rate_max or limits.max, limits.duration or meta.rate_duration
@@ -8,16 +11,15 @@ local function rate_of(meta, limits)
 end
 
 -- How many jobs the queue's limits let start now, and for how many milliseconds a used-up rate forbids more.
-local function allowance(keys, meta, limits, wanted)
-    local rate_max = rate_of(meta, limits)
-    if rate_max then
-        local used = tonumber(redis.call("GET", keys.limiter)) or 0
-        if used >= rate_max then
-            local ttl = redis.call("PTTL", keys.limiter)
-            if ttl > 0 then return 0, ttl end
-        end
-        wanted = math.min(wanted, math.max(1, rate_max - used))
+-- `limiter` is how many have started; a queue that was told to rest says so with a number no rate allows.
+local function allowance(keys, meta, limits, limiter, wanted)
+    local rate_max = rate_of(meta, limits) or RESTING
+    local used = tonumber(limiter) or 0
+    if used >= rate_max then
+        local ttl = redis.call("PTTL", keys.limiter)
+        if ttl > 0 then return 0, ttl end
     end
+    wanted = math.min(wanted, math.max(1, rate_max - used))
     if meta.paused then return 0 end
     if meta.concurrency then
         wanted = math.min(wanted, math.max(0, meta.concurrency - redis.call("LLEN", keys.active)))
@@ -35,9 +37,10 @@ local function take_ids(keys, wanted)
     return ids
 end
 
--- Claims `ids` for `token` and returns them with the fields a worker needs, in the order of the reply.
+-- Claims `ids` for `token` and returns them with the fields a worker needs, in the order of the reply, and how many
+-- of them will run: one whose failure is certain does not.
 local function start_jobs(prefix, keys, ids, request, now)
-    local jobs, active = {}, {}
+    local jobs, active, running = {}, {}, 0
     for _, id in ipairs(ids) do
         local job_key = prefix .. id
         local fields = redis.call("HMGET", job_key, "name", "data", "opts", "timestamp", "delay", "priority", "atm",
@@ -56,10 +59,11 @@ local function start_jobs(prefix, keys, ids, request, now)
             end
             active[#active + 1] = id
             jobs[#jobs + 1] = fields
+            if not fields[11] then running = running + 1 end
         end
     end
     push_all("LPUSH", keys.active, active)
-    return jobs
+    return jobs, running
 end
 
 local function count_against_rate(keys, meta, limits, started)
@@ -72,14 +76,14 @@ end
 
 -- Claims jobs and says what to wait for when there are fewer than wanted.
 -- Returns the jobs, the earliest due time (ms, 0 for none), and how long the rate forbids more (ms, 0 for not).
-local function claim(prefix, keys, meta, request, now)
+local function claim(prefix, keys, meta, request, limiter, now)
     local next_due = promote_due(prefix, keys, now)
-    local wanted, rate_ttl = allowance(keys, meta, request.limits, request.count)
+    local wanted, rate_ttl = allowance(keys, meta, request.limits, limiter, request.count)
     if wanted == 0 then return {}, next_due or 0, rate_ttl or 0 end
 
     local ids = take_ids(keys, wanted)
-    local jobs = #ids > 0 and start_jobs(prefix, keys, ids, request, now) or {}
-    count_against_rate(keys, meta, request.limits, #jobs)
+    local jobs, running = start_jobs(prefix, keys, ids, request, now)
+    count_against_rate(keys, meta, request.limits, running)
     if #ids == wanted then
         -- There may be more: the next sleeper finds out.
         wake_now(keys.marker)

@@ -3,12 +3,12 @@
 -- keep policies' own limits.
 
 local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
-local LOCK_MISMATCH, FAILED_CHILDREN = -6, -9
+local LOCK_MISMATCH, FAILED_CHILDREN, NOTHING_PENDING = -6, -9, 1
 
 -- Positions in an outcome, as the worker encodes it.
 local ID, TOKEN, KIND, VALUE, STACK, DELAY, LIFO, KEEP_COUNT, KEEP_AGE, KEEP_LIMIT, ATTEMPTS =
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-local COMPLETED, FAILED, RETRIED, DELAYED, RETURNED = 1, 2, 3, 4, 5
+local COMPLETED, FAILED, RETRIED, DELAYED, RETURNED, POSTPONED, PARKED = 1, 2, 3, 4, 5, 6, 7
 
 local function any_has_children(prefix, outcomes)
     local keys = {}
@@ -26,20 +26,37 @@ local function why_not_complete(job_key)
     if redis.call("ZCARD", job_key .. ":unsuccessful") > 0 then return FAILED_CHILDREN end
 end
 
+-- Why a job cannot wait for its children, or for the one that VALUE names.
+local function why_not_park(job_key, child_key)
+    if redis.call("ZCARD", job_key .. ":unsuccessful") > 0 then return FAILED_CHILDREN end
+    local dependencies = job_key .. ":dependencies"
+    local is_pending
+    if child_key == "" then
+        is_pending = redis.call("SCARD", dependencies) > 0
+    else
+        is_pending = redis.call("SISMEMBER", dependencies, child_key) == 1
+    end
+    if not is_pending then return NOTHING_PENDING end
+end
+
 -- Why an outcome may not be written, or nil.
 local function why_not_settle(job_key, outcome, fields, lock, with_children)
     if not fields[1] then return JOB_MISSING end
-    local code = with_children and outcome[KIND] == COMPLETED and why_not_complete(job_key)
+    local code
+    if outcome[KIND] == COMPLETED and with_children then code = why_not_complete(job_key) end
+    if outcome[KIND] == PARKED then code = why_not_park(job_key, outcome[VALUE]) end
     if code then return code end
     if lock ~= outcome[TOKEN] then return lock and LOCK_MISMATCH or LOCK_MISSING end
 end
 
 -- Reads what the outcomes need and sorts out those that their worker has no right to settle. Everything that can fail
 -- is read before anything is written: an error in the middle of a script undoes nothing.
--- Returns the accepted as {outcome, fields, position}, and a flat list of position and code for the others.
+-- Returns the accepted as {outcome, fields, position}, a flat list of position and code for the others, and the
+-- limiter's value, which is read along with the locks.
 local function check_ownership(prefix, keys, outcomes, with_data)
     local lock_keys, owned, refused = {}, {}, {}
     for index, outcome in ipairs(outcomes) do lock_keys[index] = prefix .. outcome[ID] .. ":lock" end
+    lock_keys[#lock_keys + 1] = keys.limiter
     local locks = redis.call("MGET", unpack(lock_keys))
     local with_children = any_has_children(prefix, outcomes)
     local function refuse(index, code)
@@ -76,7 +93,7 @@ local function check_ownership(prefix, keys, outcomes, with_data)
         redis.call("DEL", unpack(released))
         redis.call("SREM", keys.stalled, unpack(ids))
     end
-    return accepted, refused
+    return accepted, refused, locks[#lock_keys]
 end
 
 -- Finished jobs of one kind with one keep policy, gathered so that a batch costs one ZADD and one sweep.
@@ -161,6 +178,20 @@ local function retry_now(prefix, keys, outcome, fields, add_event)
     add_event("event", "waiting", "jobId", id, "prev", "active")
 end
 
+-- A job that asked to go on later; the attempt is not counted.
+local function postpone(prefix, keys, outcome, add_event, now)
+    local id, delay = outcome[ID], outcome[DELAY]
+    local due = now + delay
+    redis.call("HSET", prefix .. id, "delay", delay)
+    redis.call("ZADD", keys.delayed, delayed_scorer(keys.delayed)(due), id)
+    add_event("event", "delayed", "jobId", id, "delay", due)
+end
+
+local function park(prefix, outcome, add_event, now)
+    redis.call("ZADD", prefix .. "waiting-children", now, outcome[ID])
+    add_event("event", "waiting-children", "jobId", outcome[ID], "prev", "active")
+end
+
 -- A job that was not run to its end goes to the front, with its attempt given back.
 local function hand_back(_, keys, outcome, fields, add_event)
     local id, priority = outcome[ID], tonumber(fields[3]) or 0
@@ -172,10 +203,10 @@ local function hand_back(_, keys, outcome, fields, add_event)
     add_event("event", "waiting", "jobId", id, "prev", "active")
 end
 
--- Settles the outcomes and returns the refused and whether a job finished. The record of an outcome is the argument
+-- Settles the outcomes and returns the refused, whether a job finished, and the limiter's value. The record of an outcome is the argument
 -- that many places after `records_at`.
 local function settle(prefix, keys, outcomes, meta, now, history_max, records_at)
-    local accepted, refused = check_ownership(prefix, keys, outcomes, history_max > 0)
+    local accepted, refused, limiter = check_ownership(prefix, keys, outcomes, history_max > 0)
     local finished = { completed = new_finished(prefix, keys.completed, now),
         failed = new_finished(prefix, keys.failed, now) }
     local add_event = event_writer(keys.events, meta.max_events)
@@ -196,6 +227,11 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
         elseif kind == DELAYED then
             has_delayed = true
             retry_later(prefix, keys, outcome, fields, add_event, now)
+        elseif kind == POSTPONED then
+            has_delayed = true
+            postpone(prefix, keys, outcome, add_event, now)
+        elseif kind == PARKED then
+            park(prefix, outcome, add_event, now)
         else
             has_waiting = true
             local put_back = kind == RETRIED and retry_now or hand_back
@@ -207,5 +243,5 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
     if #history > 0 then redis.call("XADD", keys.history, "MAXLEN", "~", history_max, "*", unpack(history)) end
     if has_delayed then wake_when_due(keys.marker, keys.delayed) end
     if has_waiting and not is_paused_or_maxed(meta, keys.active) then wake_now(keys.marker) end
-    return refused, has_finished
+    return refused, has_finished, limiter
 end

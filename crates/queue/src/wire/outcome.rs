@@ -6,11 +6,12 @@ use operator_core::{Failure, FailureKind, Job, Json, Keep, KeepLimits};
 use serde::Serialize;
 
 use super::record::WireRecord;
+use crate::worker::BackoffStrategy;
 
 /// How many expired jobs a finishing one removes for their age, unless its policy says (the wire's default).
 const DEFAULT_SWEEP: u64 = 1000;
 
-/// How many stack traces a job keeps, and how many lines each: enough to see a pattern, and bounded.
+/// How many stack traces a job keeps unless it says, and how many lines each: enough to see a pattern, and bounded.
 const MAX_STACKS: usize = 20;
 const MAX_STACK_LINES: usize = 50;
 
@@ -28,9 +29,31 @@ pub(crate) struct Outcome {
 #[derive(Debug, Clone)]
 pub(crate) enum Verdict {
     Completed(Json),
-    Failed { reason: String, stacks: Vec<String> },
-    Retried { delay_ms: u64, reason: String, stacks: Vec<String> },
+    Failed {
+        reason: String,
+        stacks: Vec<String>,
+    },
+    Retried {
+        delay_ms: u64,
+        reason: String,
+        stacks: Vec<String>,
+    },
     HandedBack,
+    /// It goes on later, by its own wish.
+    Postponed {
+        delay_ms: u64,
+    },
+    /// It goes on when its children have finished, or the one of this key.
+    Parked {
+        child_key: Option<String>,
+    },
+}
+
+/// What decides whether a failed attempt is followed by another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RetryRules {
+    pub(crate) backoff: Option<BackoffStrategy>,
+    pub(crate) max_started: Option<u32>,
 }
 
 /// What a worker keeps of finished jobs that do not say themselves.
@@ -46,23 +69,34 @@ struct WireOutcome<'a>(&'a str, &'a str, u8, &'a str, String, u64, bool, i64, i6
 
 impl Verdict {
     /// Decides what follows from a failed attempt: another one now, later, or none. `random` is in `0.0..1.0`.
-    pub(crate) fn of_failure(job: &Job, failure: Failure, random: f64) -> Self {
+    pub(crate) fn of_failure(job: &Job, failure: Failure, rules: &RetryRules, random: f64) -> Self {
         let stacks = stacks_with(job, &failure);
         let attempts_made = job.attempts_made + 1;
-        let reason = failure.message;
-        if failure.kind == FailureKind::Unrecoverable || attempts_made >= job.opts.attempts {
-            return Self::Failed { reason, stacks };
+        let has_started_enough = rules.max_started.is_some_and(|max| job.attempts_started >= max);
+        if failure.kind != FailureKind::Retryable || attempts_made >= job.opts.attempts || has_started_enough {
+            return Self::Failed { reason: failure.message, stacks };
         }
-        match &job.opts.backoff {
-            None => Self::Retried { delay_ms: 0, reason, stacks },
-            Some(backoff) => match backoff.wait_ms(attempts_made, random) {
-                Some(delay_ms) => Self::Retried { delay_ms, reason, stacks },
-                None => {
-                    let reason = format!("{reason} (not retried: this worker does not know its backoff strategy)");
-                    Self::Failed { reason, stacks }
+        let wait_ms = match &job.opts.backoff {
+            None => Some(0),
+            Some(backoff) => match (backoff.wait_ms(attempts_made, random), &rules.backoff) {
+                (None, Some(strategy)) => strategy.wait_ms(job, attempts_made, &failure),
+                (None, None) => {
+                    let message = failure.message;
+                    let reason = format!("{message} (not retried: this worker does not know its backoff strategy)");
+                    return Self::Failed { reason, stacks };
                 }
+                (wait_ms, _) => wait_ms,
             },
+        };
+        match wait_ms {
+            Some(delay_ms) => Self::Retried { delay_ms, reason: failure.message, stacks },
+            None => Self::Failed { reason: failure.message, stacks },
         }
+    }
+
+    /// A failure that no attempt follows.
+    pub(crate) fn failed(job: &Job, reason: &str) -> Self {
+        Self::of_failure(job, Failure::unrecoverable(reason), &RetryRules::default(), 0.0)
     }
 }
 
@@ -78,7 +112,7 @@ impl Outcome {
         let (is_completed, stacks) = match &self.verdict {
             Verdict::Completed(_) => (true, &[][..]),
             Verdict::Failed { stacks, .. } => (false, &stacks[..]),
-            Verdict::Retried { .. } | Verdict::HandedBack => return Vec::new(),
+            _ => return Vec::new(),
         };
         WireRecord::new(&self.job, is_completed, stacks, worker, now_ms).pack()
     }
@@ -91,6 +125,8 @@ impl Outcome {
             Verdict::Retried { delay_ms: 0, reason, stacks } => (3, reason.as_str(), &stacks[..], 0),
             Verdict::Retried { delay_ms, reason, stacks } => (4, reason.as_str(), &stacks[..], *delay_ms),
             Verdict::HandedBack => (5, "", &[][..], 0),
+            Verdict::Postponed { delay_ms } => (6, "", &[][..], *delay_ms),
+            Verdict::Parked { child_key } => (7, child_key.as_deref().unwrap_or_default(), &[][..], 0),
         };
         let keep = match kind {
             1 => job.opts.remove_on_complete.unwrap_or(defaults.completed),
@@ -127,18 +163,14 @@ fn keep_numbers(keep: Keep) -> (i64, i64, u64) {
     }
 }
 
-/// The stack traces of the job with this failure's added, within the job's own limit of lines and ours.
+/// The stack traces of the job with this failure's added: the newest, as many as the job wants.
 fn stacks_with(job: &Job, failure: &Failure) -> Vec<String> {
-    let limit = job.opts.stack_trace_limit.map_or(MAX_STACK_LINES, |limit| limit as usize);
+    let limit = job.opts.stack_trace_limit.map_or(MAX_STACKS, |limit| limit as usize);
     let mut stacks = job.stacktrace.clone();
     let lines: Vec<&str> =
         std::iter::once(failure.message.as_str()).chain(failure.stack.iter().map(String::as_str)).collect();
-    if limit > 0 {
-        stacks.push(lines[..lines.len().min(limit + 1)].join("\n"));
-    }
-    if stacks.len() > MAX_STACKS {
-        stacks.drain(..stacks.len() - MAX_STACKS);
-    }
+    stacks.push(lines[..lines.len().min(MAX_STACK_LINES + 1)].join("\n"));
+    stacks.drain(..stacks.len().saturating_sub(limit));
     stacks
 }
 
@@ -157,7 +189,7 @@ mod tests {
     }
 
     fn decide(job: &Job, failure: Failure) -> String {
-        match Verdict::of_failure(job, failure, 0.0) {
+        match Verdict::of_failure(job, failure, &RetryRules::default(), 0.0) {
             Verdict::Retried { delay_ms, .. } => format!("retry in {delay_ms}"),
             Verdict::Failed { .. } => "failed".to_owned(),
             other => format!("{other:?}"),
@@ -181,9 +213,12 @@ mod tests {
     fn stack_traces_are_bounded() {
         let mut job = job(3, 0, None);
         job.stacktrace = vec!["older".to_owned(); 30];
-        job.opts.stack_trace_limit = Some(1);
-        let failure = Failure::retryable("boom").at(vec!["a".to_owned(), "b".to_owned()]);
+        let failure = Failure::retryable("boom").at(vec!["a".to_owned(); 100]);
         let stacks = stacks_with(&job, &failure);
-        assert_eq!((stacks.len(), stacks.last().map(String::as_str)), (20, Some("boom\na")));
+        assert_eq!((stacks.len(), stacks[19].lines().count()), (20, 51));
+        for (limit, kept) in [(0, 0), (1, 1), (2, 2)] {
+            job.opts.stack_trace_limit = Some(limit);
+            assert_eq!(stacks_with(&job, &failure).len(), kept);
+        }
     }
 }

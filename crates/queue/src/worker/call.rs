@@ -6,13 +6,14 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use operator_core::Job;
 
-use super::options::WorkerOptions;
+use super::consumer::STARTED_TOO_OFTEN;
+use super::options::{RateLimit, WorkerOptions};
 use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::redis::{Arg, RedisError, Reply};
 use crate::scripts;
 use crate::wire;
-use crate::wire::outcome::{self, KeepDefaults, Outcome};
+use crate::wire::outcome::{self, KeepDefaults, Outcome, RetryRules};
 
 /// The end of a call, with what was asked.
 pub(super) enum Called {
@@ -32,7 +33,7 @@ pub(super) enum Called {
     },
     Checked {
         queue: usize,
-        answer: Result<u64, RedisError>,
+        answer: Result<Vec<String>, RedisError>,
     },
     /// The scheduler of a claimed job has its next one, or cannot have it: the job may start.
     Advanced {
@@ -54,6 +55,13 @@ pub(super) struct Settle {
 pub(super) struct Claim {
     pub(super) token: Arc<str>,
     pub(super) count: usize,
+}
+
+impl Claim {
+    /// A claim of nothing: for outcomes by themselves.
+    pub(super) fn none() -> Self {
+        Self { token: "".into(), count: 0 }
+    }
 }
 
 /// What a settle call gave.
@@ -81,11 +89,12 @@ pub(super) struct Terms {
     max_stalled: u32,
     keep: KeepDefaults,
     history_max_entries: Option<u64>,
+    limiter: Option<RateLimit>,
+    pub(super) rules: RetryRules,
 }
 
 impl Terms {
     pub(super) fn new(options: &WorkerOptions) -> Self {
-        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self {
             worker: options.name.clone(),
             lock_ms: ms(options.lock_duration),
@@ -93,7 +102,16 @@ impl Terms {
             max_stalled: options.max_stalled,
             keep: KeepDefaults { completed: options.keep_completed, failed: options.keep_failed },
             history_max_entries: options.history_max_entries,
+            limiter: options.limiter,
+            rules: RetryRules { backoff: options.backoff.clone(), max_started: options.max_started_attempts },
         }
+    }
+
+    /// Why a claimed job is to be failed without running it, if it is.
+    pub(super) fn must_fail(&self, job: &Job) -> Option<String> {
+        let is_started_too_often = self.rules.max_started.is_some_and(|max| job.attempts_started > max);
+        let too_often = || is_started_too_often.then(|| STARTED_TOO_OFTEN.to_owned());
+        job.deferred_failure.clone().or_else(too_often)
     }
 
     /// Writes outcomes and claims.
@@ -102,7 +120,8 @@ impl Terms {
         let worker = self.worker.as_deref();
         let with_history = self.history_max_entries.is_some();
         let outcomes = outcome::pack(&request.outcomes, self.keep);
-        let claim = (request.claim.count, &*request.claim.token, self.lock_ms, worker);
+        let limits = (self.limiter.map(|limit| limit.max), self.limiter.map(|limit| ms(limit.duration)));
+        let claim = (request.claim.count, &*request.claim.token, self.lock_ms, worker, limits.0, limits.1);
         let mut args: Vec<Arg> = vec![
             queue.keys.prefix().into(),
             now.into(),
@@ -124,34 +143,47 @@ impl Terms {
         Ok(read_claimed(queue, jobs, queue.now_ms()))
     }
 
-    /// Renews locks and returns the leases that are gone.
+    /// Renews locks for the worker's lock duration and returns the leases that are gone.
     pub(super) async fn extend(
         &self,
         queue: &Queue,
         leases: Vec<(String, Arc<str>)>,
     ) -> Result<Vec<(String, Arc<str>)>, RedisError> {
-        const CHUNK: usize = 1000;
-        let mut lost = Vec::new();
-        for chunk in leases.chunks(CHUNK) {
-            let packed: Vec<(&str, &str)> = chunk.iter().map(|(id, token)| (id.as_str(), &**token)).collect();
-            let packed = rmp_serde::to_vec(&packed).expect("text can be packed");
-            let args = vec![queue.keys.prefix().into(), self.lock_ms.into(), packed.into()];
-            let positions = queue.script(&scripts::EXTEND, None, args).await?.into_list();
-            lost.extend(positions.iter().filter_map(|position| chunk.get(index(position)?).cloned()));
-        }
-        Ok(lost)
+        extend_for(queue, leases, self.lock_ms).await
     }
 
-    /// Looks for jobs whose worker went silent; returns how many went back in line.
-    pub(super) async fn check_stalled(&self, queue: &Queue) -> Result<u64, RedisError> {
+    /// Looks for jobs whose worker went silent; returns those that went back in line.
+    pub(super) async fn check_stalled(&self, queue: &Queue) -> Result<Vec<String>, RedisError> {
         let args = vec![
             queue.keys.prefix().into(),
             queue.now_ms().into(),
             self.stalled_interval_ms.into(),
             u64::from(self.max_stalled).into(),
         ];
-        Ok(queue.script(&scripts::STALLED, None, args).await?.into_list().len() as u64)
+        Ok(queue.script(&scripts::STALLED, None, args).await?.into_texts())
     }
+}
+
+/// Renews locks for `lock_ms` and returns the leases that are gone.
+pub(super) async fn extend_for(
+    queue: &Queue,
+    leases: Vec<(String, Arc<str>)>,
+    lock_ms: u64,
+) -> Result<Vec<(String, Arc<str>)>, RedisError> {
+    const CHUNK: usize = 1000;
+    let mut lost = Vec::new();
+    for chunk in leases.chunks(CHUNK) {
+        let packed: Vec<(&str, &str)> = chunk.iter().map(|(id, token)| (id.as_str(), &**token)).collect();
+        let packed = rmp_serde::to_vec(&packed).expect("text can be packed");
+        let args = vec![queue.keys.prefix().into(), lock_ms.into(), packed.into()];
+        let positions = queue.script(&scripts::EXTEND, None, args).await?.into_list();
+        lost.extend(positions.iter().filter_map(|position| chunk.get(index(position)?).cloned()));
+    }
+    Ok(lost)
+}
+
+pub(super) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Makes the next job of the scheduler that `job` comes from, before `job` runs: a scheduler whose job ends without a

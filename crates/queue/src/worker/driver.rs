@@ -23,7 +23,7 @@ use super::call::{Called, Claim, Settle, Terms, wake_another};
 use super::options::{MAX_PRESENCES, WorkerOptions};
 use super::status::Status;
 use super::waiter::{Waiter, Wake};
-use super::{Drained, Handler};
+use super::{Drained, Handler, Pace};
 use crate::keys::connection_name;
 use crate::queue::Queue;
 use crate::redis::{BlockingConnection, Presence, Redis};
@@ -37,6 +37,7 @@ const MAX_CLAIM: usize = 500;
 pub(super) struct Driver {
     terms: Arc<Terms>,
     options: WorkerOptions,
+    pace: Pace,
     handler: Arc<dyn Handler>,
     /// Where jobs run; never this thread.
     runtime: Runtime,
@@ -83,6 +84,7 @@ impl Driver {
             terms: Arc::new(Terms::new(&options)),
             renew_at: now + options.lock_duration / 4,
             check_at: now,
+            pace: Pace { is_paused: false, slots: options.concurrency },
             options,
             handler,
             runtime,
@@ -102,7 +104,11 @@ impl Driver {
     }
 
     /// Works until told to stop, then drains.
-    pub(super) async fn run(mut self, mut stopping: watch::Receiver<Option<std::time::Instant>>) -> Drained {
+    pub(super) async fn run(
+        mut self,
+        mut stopping: watch::Receiver<Option<std::time::Instant>>,
+        mut paced: watch::Receiver<Pace>,
+    ) -> Drained {
         loop {
             self.send_calls();
             self.ask_waiter();
@@ -118,6 +124,11 @@ impl Driver {
                 change = stopping.changed(), if self.drain.is_none() => {
                     let deadline = change.ok().and_then(|()| *stopping.borrow());
                     self.begin_drain(deadline.map_or_else(Instant::now, Instant::from_std));
+                }
+                // Once the handle is gone the worker stops, too: `stopping` says so.
+                Ok(()) = paced.changed(), if self.drain.is_none() => {
+                    self.pace = *paced.borrow_and_update();
+                    self.queues.iter_mut().for_each(|served| served.is_ready = true);
                 }
                 () = tokio::time::sleep_until(timer) => self.on_timer(),
             }
@@ -147,7 +158,8 @@ impl Driver {
     }
 
     fn free(&self) -> usize {
-        self.options.concurrency.saturating_sub(self.tasks.len() + self.promised)
+        let slots = if self.pace.is_paused { 0 } else { self.pace.slots };
+        slots.saturating_sub(self.tasks.len() + self.promised)
     }
 
     fn send_settle(&mut self, position: usize) {

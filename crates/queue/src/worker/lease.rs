@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use operator_core::Job;
 use tokio_util::sync::CancellationToken;
+
+use super::hold::Hold;
 
 /// A held job: from its claim until its outcome is written.
 pub(super) struct Lease {
-    pub(super) job: Arc<Job>,
-    /// Proves ownership to every script.
-    pub(super) token: Arc<str>,
+    /// The job and the token that proves the holding to every script. The job shares it, and may move itself away.
+    pub(super) hold: Hold,
     /// Stops the job.
     pub(super) cancelled: CancellationToken,
 }
@@ -21,17 +21,17 @@ pub(super) struct Leases(HashMap<String, Lease>);
 
 impl Leases {
     pub(super) fn hold(&mut self, lease: Lease) {
-        self.0.insert(lease.job.id.to_string(), lease);
+        self.0.insert(lease.hold.job().id.to_string(), lease);
     }
 
     /// Whether `token` still holds the job.
     pub(super) fn holds(&self, id: &str, token: &str) -> bool {
-        self.0.get(id).is_some_and(|lease| &*lease.token == token)
+        self.get(id, token).is_some()
     }
 
-    /// What stops the job that is held under `token`.
-    pub(super) fn stop_of(&self, id: &str, token: &str) -> Option<CancellationToken> {
-        self.0.get(id).filter(|lease| &*lease.token == token).map(|lease| lease.cancelled.clone())
+    /// The job that is held under `token`.
+    pub(super) fn get(&self, id: &str, token: &str) -> Option<&Lease> {
+        self.0.get(id).filter(|lease| lease.hold.token() == token)
     }
 
     /// Ends the holding of a job under `token`; a later claim of the same job is not touched.
@@ -41,11 +41,12 @@ impl Leases {
 
     /// Ids and tokens, for renewal.
     pub(super) fn list(&self) -> Vec<(String, Arc<str>)> {
-        self.0.iter().map(|(id, lease)| (id.clone(), Arc::clone(&lease.token))).collect()
+        self.iter().map(|lease| (lease.hold.job().id.to_string(), Arc::clone(lease.hold.shared_token()))).collect()
     }
 
+    /// Those that have not moved away by themselves.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
-        self.0.values()
+        self.0.values().filter(|lease| !lease.hold.has_moved())
     }
 
     pub(super) fn cancel_all(&self) {

@@ -47,7 +47,7 @@ impl QueueMetrics {
             Verdict::Completed(_) => &self.completed,
             Verdict::Failed { .. } => &self.failed,
             Verdict::Retried { .. } => &self.retried,
-            Verdict::HandedBack => &self.handed_back,
+            Verdict::HandedBack | Verdict::Postponed { .. } | Verdict::Parked { .. } => &self.handed_back,
         }
         .increment(1);
     }

@@ -6,7 +6,9 @@
 
 mod advance;
 mod call;
+mod consumer;
 mod driver;
+mod hold;
 mod lease;
 mod metrics;
 mod options;
@@ -24,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::redis::{Redis, RedisConfig};
+pub use consumer::{Claimed, Consumer, HeldJob};
 use driver::Driver;
-pub use options::WorkerOptions;
+pub use hold::Hold;
+pub use options::{BackoffStrategy, RateLimit, WorkerOptions};
 pub use status::Status;
 
 /// Runs jobs.
@@ -42,6 +46,9 @@ pub struct ClaimedJob {
     pub job: Arc<Job>,
     /// Its queue, for what a running job reports.
     pub queue: Queue,
+    /// Moves the job out of this attempt. What the handler returns after that is not looked at
+    /// ([`Failure::moved`] says so to readers).
+    pub hold: Hold,
     /// Cancelled the moment the job is no longer this worker's, or is to be handed back.
     pub cancelled: CancellationToken,
 }
@@ -49,9 +56,17 @@ pub struct ClaimedJob {
 /// A running worker. Dropping it hands everything back at once; [`Worker::stop`] lets jobs finish first.
 pub struct Worker {
     stop: watch::Sender<Option<Instant>>,
+    pace: watch::Sender<Pace>,
     done: oneshot::Receiver<Drained>,
     status: Arc<Status>,
     redis: Redis,
+}
+
+/// How much a worker takes on; the driver reads it, the handle changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    is_paused: bool,
+    slots: usize,
 }
 
 /// What a worker did with the jobs it held when it was told to stop.
@@ -82,7 +97,9 @@ impl Worker {
         let (stop, stopping) = watch::channel(None);
         let (started, start) = oneshot::channel();
         let (finished, done) = oneshot::channel();
-        let status = Arc::new(Status::new(options.concurrency));
+        let slots = options.concurrency;
+        let (pace, paced) = watch::channel(Pace { is_paused: false, slots });
+        let status = Arc::new(Status::new(slots));
         let (config, driver_status) = (config.clone(), Arc::clone(&status));
         std::thread::Builder::new()
             .name("operator-driver".to_owned())
@@ -100,7 +117,7 @@ impl Worker {
                             if started.send(Ok(shared)).is_err() {
                                 return;
                             }
-                            let _ = finished.send(driver.run(stopping).await);
+                            let _ = finished.send(driver.run(stopping, paced).await);
                         }
                         Err(error) => drop(started.send(Err(error))),
                     }
@@ -109,7 +126,7 @@ impl Worker {
             })
             .map_err(|error| no_thread(&error))?;
         let redis = start.await.unwrap_or_else(|_| Err(no_thread(&"it ended at once")))?;
-        Ok(Self { stop, done, status, redis })
+        Ok(Self { stop, pace, done, status, redis })
     }
 
     /// What the worker is doing, for health checks and gauges.
@@ -122,6 +139,29 @@ impl Worker {
     #[must_use]
     pub fn redis(&self) -> &Redis {
         &self.redis
+    }
+
+    /// Stops claiming until [`Worker::resume`]. Running jobs go on; [`Status::idle`] waits for their end.
+    pub fn pause(&self) {
+        self.pace.send_modify(|pace| pace.is_paused = true);
+    }
+
+    /// Claims again.
+    pub fn resume(&self) {
+        self.pace.send_modify(|pace| pace.is_paused = false);
+    }
+
+    /// Whether the worker was paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.pace.borrow().is_paused
+    }
+
+    /// Runs up to `slots` jobs at a time from now on, at least one. Jobs that run beyond it end in their own time.
+    pub fn set_concurrency(&self, slots: usize) {
+        let slots = slots.max(1);
+        self.status.set_slots(slots);
+        self.pace.send_modify(|pace| pace.slots = slots);
     }
 
     /// Waits until the worker ends although nobody stopped it: a defect, after which it claims nothing any more.

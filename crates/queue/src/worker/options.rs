@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use operator_core::{Keep, QueueName};
+use std::fmt;
+use std::sync::Arc;
+
+use operator_core::{Failure, Job, Keep, QueueName};
 
 /// How a worker claims and holds jobs. The defaults are BullMQ's.
 #[derive(Debug, Clone)]
@@ -27,6 +30,46 @@ pub struct WorkerOptions {
     pub history_max_entries: Option<u64>,
     /// How long an idle worker sleeps before it looks by itself, should a wake-up be lost.
     pub idle_wait: Duration,
+    /// How many jobs of a queue may start in a stretch of time; the workers of the queue share one count. A limit of
+    /// the queue's own goes before.
+    pub limiter: Option<RateLimit>,
+    /// How often a job may be started, however its attempts ended, before it fails.
+    pub max_started_attempts: Option<u32>,
+    /// The waits of jobs whose backoff has a type that is neither `fixed` nor `exponential`.
+    pub backoff: Option<BackoffStrategy>,
+}
+
+/// So many jobs per stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many jobs may start, 1 or more.
+    pub max: u64,
+    /// Within this time, 1 ms or more.
+    pub duration: Duration,
+}
+
+type Strategy = dyn Fn(&Job, u32, &Failure) -> Option<Duration> + Send + Sync;
+
+/// Computes the wait before another attempt; see [`BackoffStrategy::new`].
+#[derive(Clone)]
+pub struct BackoffStrategy(Arc<Strategy>);
+
+impl BackoffStrategy {
+    /// `wait` is given the job, how many attempts it has made (1 after the first) and why the last one failed. It
+    /// answers with the wait, or with `None` when no attempt shall follow. `job.opts.backoff` has the type's name.
+    pub fn new(wait: impl Fn(&Job, u32, &Failure) -> Option<Duration> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wait))
+    }
+
+    pub(crate) fn wait_ms(&self, job: &Job, attempts_made: u32, failure: &Failure) -> Option<u64> {
+        (self.0)(job, attempts_made, failure).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Debug for BackoffStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BackoffStrategy")
+    }
 }
 
 /// A worker is listed on this many queues at most: each listing beyond the first holds a connection open.
@@ -47,6 +90,9 @@ impl WorkerOptions {
             keep_failed: Keep::All,
             history_max_entries: None,
             idle_wait: Duration::from_secs(5),
+            limiter: None,
+            max_started_attempts: None,
+            backoff: None,
         }
     }
 

@@ -3,14 +3,17 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 /// Written by the driver, read by health checks and gauges.
 #[derive(Debug)]
 pub struct Status {
     started: Instant,
     /// Milliseconds from `started` to the last answer from Redis.
     last_contact_ms: AtomicU64,
-    slots: usize,
-    busy: AtomicUsize,
+    slots: AtomicUsize,
+    /// Watched by whoever waits for the end of running jobs.
+    busy: watch::Sender<usize>,
     lost: AtomicU64,
 }
 
@@ -19,8 +22,8 @@ impl Status {
         Self {
             started: Instant::now(),
             last_contact_ms: AtomicU64::new(0),
-            slots,
-            busy: AtomicUsize::new(0),
+            slots: AtomicUsize::new(slots),
+            busy: watch::Sender::new(0),
             lost: AtomicU64::new(0),
         }
     }
@@ -35,13 +38,19 @@ impl Status {
     /// How many jobs it can run at a time.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.slots
+        self.slots.load(Ordering::Relaxed)
     }
 
     /// How many jobs it runs.
     #[must_use]
     pub fn busy(&self) -> usize {
-        self.busy.load(Ordering::Relaxed)
+        *self.busy.borrow()
+    }
+
+    /// Waits until no job runs.
+    pub async fn idle(&self) {
+        // The sender lives in `self`, so that the wait ends only with the last job.
+        let _ = self.busy.subscribe().wait_for(|busy| *busy == 0).await;
     }
 
     /// How many jobs it lost to other workers since it started.
@@ -56,7 +65,11 @@ impl Status {
     }
 
     pub(super) fn set_busy(&self, busy: usize) {
-        self.busy.store(busy, Ordering::Relaxed);
+        self.busy.send_if_modified(|current| std::mem::replace(current, busy) != busy);
+    }
+
+    pub(super) fn set_slots(&self, slots: usize) {
+        self.slots.store(slots, Ordering::Relaxed);
     }
 
     pub(super) fn add_lost(&self) {

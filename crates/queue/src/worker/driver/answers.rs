@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use operator_core::Failure;
-
 use super::Driver;
 use super::served::MAX_OUTCOMES;
 use crate::error::Refusal;
@@ -43,8 +41,9 @@ impl Driver {
                 Err(error) => tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot renew locks"),
             },
             Called::Checked { queue, answer } => match answer {
-                Ok(0) => self.status.contact(),
-                Ok(count) => {
+                Ok(ids) if ids.is_empty() => self.status.contact(),
+                Ok(ids) => {
+                    let count = ids.len() as u64;
                     self.status.contact();
                     let served = &mut self.queues[queue];
                     served.metrics.stalled.increment(count);
@@ -108,8 +107,7 @@ impl Driver {
             Some(refusal) if refusal.is_lost_ownership() => self.lose(position, id, &outcome.token),
             // A parent that cannot complete: its children are in the way, and waiting does not help.
             Some(refusal) => {
-                let failure = Failure::unrecoverable(format!("job {id} {refusal}"));
-                let verdict = Verdict::of_failure(&outcome.job, failure, 0.0);
+                let verdict = Verdict::failed(&outcome.job, &format!("job {id} {refusal}"));
                 served.outcomes.push(Outcome { verdict, ..outcome.clone() });
             }
         }

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::Driver;
 use crate::error::QueueError;
 use crate::wire::outcome::{Outcome, Verdict};
-use crate::worker::ClaimedJob;
 use crate::worker::call::{Called, Claimed, advance_scheduler};
 use crate::worker::lease::Lease;
+use crate::worker::{ClaimedJob, Hold};
 
 /// A job's task has ended.
 pub(super) struct Finished {
@@ -22,6 +22,8 @@ pub(super) struct Finished {
     pub(super) token: Arc<str>,
     /// `None` when it was stopped.
     pub(super) result: Option<Result<Json, Failure>>,
+    /// It has left the attempt by its own wish: there is nothing to settle.
+    pub(super) has_moved: bool,
 }
 
 impl Driver {
@@ -37,11 +39,11 @@ impl Driver {
 
     pub(super) fn start_job(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
         let served = &mut self.queues[position];
-        let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: CancellationToken::new() };
-        served.leases.hold(lease);
+        let hold = Hold::new(served.queue.clone(), Arc::clone(&job), Arc::clone(token), Arc::clone(&self.terms));
+        served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
         served.metrics.started(&job, served.queue.now_ms());
-        if let Some(reason) = &job.deferred_failure {
-            let verdict = Verdict::of_failure(&job, Failure::unrecoverable(reason.as_str()), 0.0);
+        if let Some(reason) = self.terms.must_fail(&job) {
+            let verdict = Verdict::failed(&job, &reason);
             served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
             return;
         }
@@ -61,9 +63,10 @@ impl Driver {
     /// Runs a held job, unless it was lost before it began.
     pub(super) fn run_job(&mut self, position: usize, job: Arc<Job>, token: Arc<str>) {
         let served = &self.queues[position];
-        let Some(cancelled) = served.leases.stop_of(job.id.as_str(), &token) else { return };
+        let Some(lease) = served.leases.get(job.id.as_str(), &token) else { return };
+        let (hold, cancelled) = (lease.hold.clone(), lease.cancelled.clone());
         let queue = served.queue.clone();
-        let claimed = ClaimedJob { job: Arc::clone(&job), queue, cancelled: cancelled.clone() };
+        let claimed = ClaimedJob { job: Arc::clone(&job), queue, hold: hold.clone(), cancelled: cancelled.clone() };
         let handler = Arc::clone(&self.handler);
         let task = async move {
             let run = AssertUnwindSafe(async move { handler.run(claimed).await }).catch_unwind();
@@ -74,7 +77,7 @@ impl Driver {
             };
             // A job that noticed the stop reports it as a failure; it was interrupted, and that costs no attempt.
             let result = result.filter(|result| result.is_ok() || !cancelled.is_cancelled());
-            Finished { queue: position, job, token, result }
+            Finished { queue: position, job, token, result, has_moved: hold.has_moved() }
         };
         self.tasks.spawn_on(task, &self.runtime);
     }
@@ -84,8 +87,8 @@ impl Driver {
         let served = &mut self.queues[position];
         tracing::error!(queue = %served.queue.name, id, %error, "failing a job that is not readable");
         let job = Arc::new(Job::blank(served.queue.name.clone(), JobId::from_wire(id)));
-        let lease = Lease { job: Arc::clone(&job), token: Arc::clone(token), cancelled: CancellationToken::new() };
-        served.leases.hold(lease);
+        let hold = Hold::new(served.queue.clone(), Arc::clone(&job), Arc::clone(token), Arc::clone(&self.terms));
+        served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
         let verdict = Verdict::Failed { reason: error.to_string(), stacks: Vec::new() };
         served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
     }
@@ -100,7 +103,7 @@ impl Driver {
     }
 
     pub(super) fn take_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { queue, job, token, result }) = finished else {
+        let Ok(Finished { queue, job, token, result, has_moved }) = finished else {
             // Panics are caught inside: only the end of the program's runtime aborts a job's task.
             return tracing::error!("a job's task was aborted with its runtime");
         };
@@ -108,9 +111,13 @@ impl Driver {
         if !served.leases.holds(job.id.as_str(), &token) {
             return tracing::debug!(queue = %served.queue.name, id = %job.id, "dropped the result of a lost job");
         }
+        if has_moved {
+            served.leases.release(job.id.as_str(), &token);
+            return;
+        }
         let verdict = match result {
             Some(Ok(result)) => Verdict::Completed(result),
-            Some(Err(failure)) => Verdict::of_failure(&job, failure, rand::random()),
+            Some(Err(failure)) => Verdict::of_failure(&job, failure, &self.terms.rules, rand::random()),
             None => Verdict::HandedBack,
         };
         served.outcomes.push(Outcome { job, token, verdict, is_repeated: false });
@@ -119,7 +126,7 @@ impl Driver {
     /// Another worker has the job, or will have: stop it and forget it.
     pub(super) fn lose(&mut self, position: usize, id: &str, token: &str) {
         let served = &mut self.queues[position];
-        if let Some(lease) = served.leases.release(id, token) {
+        if let Some(lease) = served.leases.release(id, token).filter(|lease| !lease.hold.has_moved()) {
             lease.cancelled.cancel();
             served.metrics.leases_lost.increment(1);
             self.status.add_lost();

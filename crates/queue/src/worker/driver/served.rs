@@ -90,10 +90,10 @@ impl Served {
     /// Hands back every job that has no outcome yet, whatever its task still does.
     pub(super) fn hand_back_all(&mut self) {
         let settled: HashSet<_> = self.outcomes.iter().map(|outcome| outcome.job.id.clone()).collect();
-        let held = self.leases.iter().filter(|lease| !settled.contains(&lease.job.id));
+        let held = self.leases.iter().filter(|lease| !settled.contains(&lease.hold.job().id));
         self.outcomes.extend(held.map(|lease| Outcome {
-            job: Arc::clone(&lease.job),
-            token: Arc::clone(&lease.token),
+            job: Arc::clone(lease.hold.job()),
+            token: Arc::clone(lease.hold.shared_token()),
             verdict: Verdict::HandedBack,
             is_repeated: false,
         }));

@@ -1,0 +1,132 @@
+//! What only the holder of an active job may do to it while it runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use operator_core::Job;
+
+use super::call::{Claim, Settle, Settled, Terms, extend_for, ms};
+use crate::error::{QueueError, Refusal};
+use crate::queue::Queue;
+use crate::wire::outcome::{Outcome, RetryRules, Verdict};
+
+/// The holding of an active job: its claim's token, which every call shows. Whoever lost the job is refused.
+#[derive(Clone)]
+pub struct Hold {
+    queue: Queue,
+    job: Arc<Job>,
+    token: Arc<str>,
+    terms: Arc<Terms>,
+    /// Set when the job leaves its attempt by its own wish; the driver reads it.
+    has_moved: Arc<AtomicBool>,
+}
+
+impl Hold {
+    pub(super) fn new(queue: Queue, job: Arc<Job>, token: Arc<str>, terms: Arc<Terms>) -> Self {
+        Self { queue, job, token, terms, has_moved: Arc::default() }
+    }
+
+    /// The job as it was claimed.
+    #[must_use]
+    pub fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    /// Its queue.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// What proves the holding.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether the job has left this attempt by its own wish.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.has_moved.load(Ordering::SeqCst)
+    }
+
+    /// Lets the job go on at `at_ms` (epoch milliseconds), in an attempt that does not count.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] when the job is not held any more, [`QueueError::Redis`].
+    pub async fn move_to_delayed(&self, at_ms: u64) -> Result<(), QueueError> {
+        self.leave(Verdict::Postponed { delay_ms: at_ms.saturating_sub(self.queue.now_ms()) }).await
+    }
+
+    /// Puts the job back in line, first of its kind; the attempt does not count.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] when the job is not held any more, [`QueueError::Redis`].
+    pub async fn move_to_wait(&self) -> Result<(), QueueError> {
+        self.leave(Verdict::HandedBack).await
+    }
+
+    /// Lets the queue rest for `pause` and puts the job back in line: for a job that was told to come later by whom
+    /// it calls, which would tell its followers the same.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] when the job is not held any more, [`QueueError::Redis`].
+    pub async fn rate_limit(&self, pause: Duration) -> Result<(), QueueError> {
+        self.queue.rate_limit(pause).await?;
+        self.move_to_wait().await
+    }
+
+    /// Lets the job wait until its children have finished, or the one with the key `child_key`
+    /// (`<prefix>:<queue>:<id>`). Says whether it waits: if not there is nothing to wait for, and the job goes on.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] when children have failed or the job is not held any more, [`QueueError::Redis`].
+    pub async fn move_to_waiting_children(&self, child_key: Option<&str>) -> Result<bool, QueueError> {
+        match self.leave(Verdict::Parked { child_key: child_key.map(str::to_owned) }).await {
+            Err(QueueError::Refused { refusal: Refusal::NothingPending, .. }) => Ok(false),
+            answer => answer.map(|()| true),
+        }
+    }
+
+    /// Holds the job for `duration` from now. A worker renews its jobs by itself; this is for manual processing.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] when the job is not held any more, [`QueueError::Redis`].
+    pub async fn extend_lock(&self, duration: Duration) -> Result<(), QueueError> {
+        let lease = vec![(self.job.id.to_string(), Arc::clone(&self.token))];
+        let lost = extend_for(&self.queue, lease, ms(duration)).await?;
+        if lost.is_empty() { Ok(()) } else { Err(self.refused(Refusal::LockMissing)) }
+    }
+
+    /// Settles the job and, with a `claim`, takes the next in the same step.
+    pub(super) async fn settle(&self, verdict: Verdict, claim: Claim) -> Result<Settled, QueueError> {
+        let outcome =
+            Outcome { job: Arc::clone(&self.job), token: Arc::clone(&self.token), verdict, is_repeated: false };
+        let settled = self.terms.settle(&self.queue, &Settle { outcomes: vec![outcome], claim }).await?;
+        match settled.refused.first() {
+            Some((_, refusal)) => Err(self.refused(*refusal)),
+            None => Ok(settled),
+        }
+    }
+
+    pub(super) fn rules(&self) -> &RetryRules {
+        &self.terms.rules
+    }
+
+    /// Set before the call, so that the driver does not take the released lock for a lost one.
+    async fn leave(&self, verdict: Verdict) -> Result<(), QueueError> {
+        self.has_moved.store(true, Ordering::SeqCst);
+        let left = self.settle(verdict, Claim::none()).await.map(drop);
+        self.has_moved.store(left.is_ok(), Ordering::SeqCst);
+        left
+    }
+
+    pub(super) fn shared_token(&self) -> &Arc<str> {
+        &self.token
+    }
+
+    fn refused(&self, refusal: Refusal) -> QueueError {
+        QueueError::Refused { id: self.job.id.to_string(), refusal }
+    }
+}
