@@ -37,8 +37,8 @@ impl Queue {
     pub async fn add_bulk(&self, jobs: Vec<NewJob>) -> Result<Vec<JobId>, QueueError> {
         let now = self.now_ms();
         let ids = jobs.iter().map(|job| self.check(&job.data, &job.opts)).collect::<Result<Vec<_>, _>>()?;
-        if !ids.is_empty() && !self.redis.has_registered(self.name.as_str()) {
-            self.register().await?;
+        if !ids.is_empty() {
+            self.ensure_registered().await?;
         }
         let mut added = Vec::with_capacity(ids.len());
         while added.len() < jobs.len() {

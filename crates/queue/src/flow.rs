@@ -94,9 +94,7 @@ impl FlowProducer {
         }
         let Some(first) = plan.queues.first().cloned() else { return Ok(Vec::new()) };
         for queue in &plan.queues {
-            if !self.redis.has_registered(queue.name.as_str()) {
-                queue.register().await?;
-            }
+            queue.ensure_registered().await?;
         }
         let now = first.now_ms();
         let reply = match first.script(&scripts::FLOW, None, plan.args(now, false)).await {

@@ -68,7 +68,13 @@ impl Queue {
                 ("HSETNX", vec![meta.into(), "version".into(), WIRE_VERSION.into()]),
             ])
             .await?;
+        self.redis.note_registered(self.name.as_str());
         Ok(())
+    }
+
+    /// Makes the queue known unless this connection has done so.
+    pub(crate) async fn ensure_registered(&self) -> Result<(), QueueError> {
+        if self.redis.has_registered(self.name.as_str()) { Ok(()) } else { self.register().await }
     }
 
     /// The time as this queue's handles see it, epoch milliseconds.

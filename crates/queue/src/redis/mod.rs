@@ -10,7 +10,7 @@ mod reply;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -128,14 +128,18 @@ impl Redis {
         futures::future::try_join_all(sent).await
     }
 
-    /// Whether `queue` was made known over this connection; says yes from the second question on.
+    /// Whether `queue` was made known over this connection.
     pub(crate) fn has_registered(&self, queue: &str) -> bool {
-        let mut registered = self.0.registered.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = registered.contains(queue);
-        if !is_known {
-            registered.insert(queue.to_owned());
-        }
-        is_known
+        self.registered().contains(queue)
+    }
+
+    /// Remembers that `queue` was made known.
+    pub(crate) fn note_registered(&self, queue: &str) {
+        self.registered().insert(queue.to_owned());
+    }
+
+    fn registered(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reconnecting is the client's work; that it happened is worth a line and a count.
