@@ -120,7 +120,9 @@ export const operations = {
     (await queue(name).getJobs(types, start, end, asc)).map((job) => job.id),
   getCounts: async ({ queue: name }) => {
     const states = ['active', 'completed', 'delayed', 'failed', 'prioritized', 'waiting', 'waiting-children'];
-    return queue(name).getJobCounts(...states);
+    // BullMQ 5 counts the waiting jobs of a paused queue apart.
+    const { paused = 0, ...counts } = await queue(name).getJobCounts(...states);
+    return { ...counts, waiting: counts.waiting + paused };
   },
   getCountsPerPriority: ({ queue: name, priorities }) => queue(name).getCountsPerPriority(priorities),
   getDependencies: async (args) => {

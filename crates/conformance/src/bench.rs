@@ -14,7 +14,7 @@ use crate::normal::{self, Aliases};
 use crate::operation::Operation;
 use crate::ours::Ours;
 use crate::sequence::{Sequence, Step};
-use crate::verdict::{FirstDifference, Place, Unequal, Verdict};
+use crate::verdict::{Place, StepDifference, Unequal, Verdict};
 
 /// BullMQ works in this database, we in the next: so both use the same names for their keys.
 const NODE: u8 = 0;
@@ -29,7 +29,12 @@ pub struct Bench {
     redis: RedisClient,
     node: Node,
     against: BullMq,
+    trace: Option<Trace>,
+    goes_on: bool,
 }
+
+/// Is told every operation with BullMQ's answer and ours.
+pub type Trace = fn(&Step, &Answer, &Answer);
 
 /// What the subjects have done so far in one sequence.
 struct Run {
@@ -52,7 +57,21 @@ impl Bench {
         let server = RedisServer::start().await;
         let redis = server.client().await;
         let node = Node::start(&server, against, NODE).await;
-        Self { server, redis, node, against }
+        Self { server, redis, node, against, trace: None, goes_on: false }
+    }
+
+    /// The same bench, telling `trace` of every step.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// The same bench, going on after a difference as if it were declared.
+    #[must_use]
+    pub fn going_on(mut self) -> Self {
+        self.goes_on = true;
+        self
     }
 
     /// The major version of BullMQ that this bench compares with.
@@ -71,12 +90,16 @@ impl Bench {
     pub async fn run(&mut self, sequence: &Sequence) -> Verdict {
         let mut run = self.begin(sequence).await;
         let mut verdict =
-            Verdict { sequence: sequence.name.clone(), steps: 0, declared: BTreeMap::new(), difference: None };
+            Verdict { sequence: sequence.name.clone(), steps: 0, declared: BTreeMap::new(), differences: Vec::new() };
         for step in &sequence.steps {
             verdict.steps += 1;
             let found = self.step(&mut run, step).await;
-            verdict.difference = self.judge(&mut run, step, found, &mut verdict.declared).await;
-            if verdict.difference.is_some() {
+            if let Some(trace) = &self.trace {
+                trace(step, &found.0, &found.1);
+            }
+            let difference = self.judge(&mut run, step, found, &mut verdict.declared).await;
+            verdict.differences.extend(difference);
+            if !verdict.is_equal() && !self.goes_on {
                 break;
             }
         }
@@ -145,10 +168,11 @@ impl Bench {
         step: &Step,
         (node, ours): (Answer, Answer),
         declared: &mut BTreeMap<&'static str, usize>,
-    ) -> Option<FirstDifference> {
+    ) -> Option<StepDifference> {
         let node_keys = normal::keyspace(keyspace::read(&self.redis, NODE).await, &run.node_aliases);
         let our_keys = normal::keyspace(keyspace::read(&self.redis, OURS).await, &run.our_aliases);
         let (node, ours) = (normal::answer(node, &run.node_aliases), normal::answer(ours, &run.our_aliases));
+        let mut difference = None;
         let places = compare((&node, &node_keys), (&ours, &our_keys));
         if !places.is_empty() {
             let moment = Moment {
@@ -157,23 +181,22 @@ impl Bench {
                 node: (&node, &node_keys),
                 ours: (&ours, &our_keys),
             };
-            let (known, unknown): (Vec<_>, Vec<_>) =
-                places.into_iter().map(|place| (explaining(&moment, &place), place)).partition(|(id, _)| id.is_some());
-            if !unknown.is_empty() {
-                let places = unknown.into_iter().map(|(_, place)| place).collect();
-                return Some(FirstDifference::new(step.line, &step.operation, places));
-            }
-            for id in known.iter().filter_map(|(id, _)| *id).collect::<BTreeSet<_>>() {
+            let ids: Vec<Option<&str>> = places.iter().map(|place| explaining(&moment, place)).collect();
+            for id in ids.iter().flatten().collect::<BTreeSet<_>>() {
                 *declared.entry(id).or_default() += 1;
             }
-            self.make_equal(known.iter().map(|(_, place)| place)).await;
+            self.make_equal(&places).await;
+            if ids.contains(&None) {
+                let unknown = places.into_iter().zip(ids).filter(|(_, id)| id.is_none()).map(|(place, _)| place);
+                difference = Some(StepDifference::new(step.line, &step.operation, unknown.collect()));
+            }
         }
         run.before = node_keys;
-        None
+        difference
     }
 
     /// Copies the keys that differ from BullMQ's database to ours, so that the rest of the sequence can be compared.
-    async fn make_equal(&self, places: impl Iterator<Item = &Unequal>) {
+    async fn make_equal(&self, places: &[Unequal]) {
         let to = OURS.to_string();
         for unequal in places {
             let Place::Key(key) = &unequal.place else { continue };
@@ -188,7 +211,7 @@ impl Bench {
 impl Run {
     /// Remembers the names that the operation binds, and gives one name to two ids that were made up.
     fn bind(&mut self, operation: &Operation, node: &Answer, ours: &Answer) {
-        let (Some(node), Some(ours)) = (node.done(), ours.done()) else { return };
+        let (node, ours) = (node.done().unwrap_or(&Value::Null), ours.done().unwrap_or(&Value::Null));
         match operation {
             Operation::Add(add) => self.pair(&add.queue, node, ours, add.bind.as_deref()),
             Operation::AddBulk(bulk) => {
@@ -227,16 +250,19 @@ impl Run {
 
     /// Two ids of the same job. Where they differ, both were made up: they are the same under a name of ours.
     fn pair(&mut self, queue: &str, node: &Value, ours: &Value, bind: Option<&str>) {
-        let (Some(node), Some(ours)) = (node.as_str(), ours.as_str()) else { return };
-        if node != ours && !queue.is_empty() {
+        if let (Some(node), Some(ours), false) = (node.as_str(), ours.as_str(), queue.is_empty())
+            && node != ours
+        {
             self.aliases += 1;
             let name = format!("#{}", self.aliases);
             self.node_aliases.bind(queue, node, &name);
             self.our_aliases.bind(queue, ours, &name);
         }
-        if let Some(bind) = bind {
-            self.node_names.insert(bind.to_owned(), node.to_owned());
-            self.our_names.insert(bind.to_owned(), ours.to_owned());
+        let Some(bind) = bind else { return };
+        for (names, id) in [(&mut self.node_names, node), (&mut self.our_names, ours)] {
+            if let Some(id) = id.as_str() {
+                names.insert(bind.to_owned(), id.to_owned());
+            }
         }
     }
 }

@@ -9,9 +9,10 @@ use clap::Parser;
 use operator_testkit::BullMq;
 use serde_json::json;
 
+use crate::answer::Answer;
 use crate::bench::Bench;
 use crate::differences::DIFFERENCES;
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, Step};
 use crate::verdict::Verdict;
 
 /// Compares our queues with BullMQ, operation by operation.
@@ -27,6 +28,12 @@ pub struct Options {
     /// Prints one JSON object: the verdict of every sequence with its first difference
     #[arg(long)]
     json: bool,
+    /// Prints every operation with both answers
+    #[arg(long, conflicts_with = "json")]
+    trace: bool,
+    /// Goes on after a difference
+    #[arg(long)]
+    go_on: bool,
 }
 
 /// Runs what the options say. The exit code is 0 when nothing differed, 1 when something did, 2 when it could not run.
@@ -45,6 +52,12 @@ pub async fn run(options: &Options) -> ExitCode {
             continue;
         }
         let mut bench = Bench::start(release).await;
+        if options.trace {
+            bench = bench.with_trace(tell);
+        }
+        if options.go_on {
+            bench = bench.going_on();
+        }
         let found = verdicts.entry(format!("bullmq {version}")).or_default();
         for sequence in sequences.iter().filter(|sequence| sequence.against.contains(&version)) {
             let verdict = bench.run(sequence).await;
@@ -55,6 +68,14 @@ pub async fn run(options: &Options) -> ExitCode {
         }
     }
     conclude(options, &verdicts)
+}
+
+fn tell(step: &Step, node: &Answer, ours: &Answer) {
+    println!("{:4} {}", step.line, step.operation.to_json());
+    println!("       BullMQ: {node:?}");
+    if !node.agrees(ours) {
+        println!("       ours:   {ours:?}");
+    }
 }
 
 fn read(options: &Options) -> Result<Vec<Sequence>, crate::sequence::UnreadableSequence> {

@@ -114,7 +114,7 @@ fn normal(key: &str, entry: Entry, aliases: &Aliases) -> (String, Entry) {
 fn field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
     match name {
         "opts" | "parent" | "pd" => match serde_json::from_str::<Value>(value) {
-            Ok(json) => canonical(json, queue, aliases).to_string(),
+            Ok(json) => without_defaults(canonical(json, queue, aliases)).to_string(),
             Err(_) => value.to_owned(),
         },
         "jid" => aliases.id(queue, value),
@@ -128,6 +128,18 @@ fn event_field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> Strin
     match name {
         "jobId" | "deduplicatedJobId" => aliases.id(queue, value),
         _ => aliases.text(value),
+    }
+}
+
+/// BullMQ keeps an option that says what would hold without it; for us it is not there.
+fn without_defaults(json: Value) -> Value {
+    const OFF_OR_ZERO: [&str; 7] = ["delay", "priority", "lifo", "fpof", "cpof", "idof", "rdof"];
+    let says_nothing = |name: &str, value: &Value| {
+        OFF_OR_ZERO.contains(&name) && (*value == Value::Bool(false) || value.as_i64() == Some(0))
+    };
+    match json {
+        Value::Object(fields) => fields.into_iter().filter(|(name, value)| !says_nothing(name, value)).collect(),
+        other => other,
     }
 }
 

@@ -1,11 +1,20 @@
-//! Our queues, through their public interface.
+//! Our queues, through their public interface. The modules below do the operations, in the groups of
+//! [`crate::operation`].
+
+mod administer;
+mod produce;
+mod read;
+mod work;
+
+mod view;
 
 use std::collections::HashMap;
 
-use operator_core::{NewJob, QueueName};
-use operator_queue::{Clock, Queue, QueueError, Redis, RedisConfig};
+use operator_core::QueueName;
+use operator_queue::{Clock, FlowProducer, Queue, QueueError, Redis, RedisConfig, Refusal};
 use operator_testkit::RedisServer;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::operation::Operation;
@@ -14,6 +23,7 @@ use crate::operation::Operation;
 pub struct Ours {
     clock: Clock,
     redis: Redis,
+    flows: FlowProducer,
     queues: HashMap<String, Queue>,
 }
 
@@ -33,7 +43,8 @@ impl Ours {
             Ok(redis) => redis,
             Err(error) => panic!("{error}"),
         };
-        Self { clock, redis, queues: HashMap::new() }
+        let flows = FlowProducer::new(&redis);
+        Self { clock, redis, flows, queues: HashMap::new() }
     }
 
     /// Sets the time.
@@ -43,21 +54,53 @@ impl Ours {
 
     /// Does one operation.
     pub async fn perform(&mut self, operation: &Operation) -> Answer {
-        match self.attempt(operation).await {
+        let outcome = match operation {
+            Operation::Add(_)
+            | Operation::AddBulk(_)
+            | Operation::AddFlow(_)
+            | Operation::AddFlows(_)
+            | Operation::UpsertScheduler(_)
+            | Operation::RemoveScheduler(_)
+            | Operation::GetScheduler(_)
+            | Operation::GetSchedulers(_)
+            | Operation::GetSchedulersCount(_) => self.produce(operation).await,
+            Operation::Worker(_)
+            | Operation::Claim(_)
+            | Operation::Complete(_)
+            | Operation::Fail(_)
+            | Operation::MoveToDelayed(_)
+            | Operation::MoveToWait(_)
+            | Operation::MoveToWaitingChildren(_)
+            | Operation::ExtendLock(_)
+            | Operation::StalledCheck(_)
+            | Operation::UpdateProgress(_)
+            | Operation::UpdateData(_)
+            | Operation::Log(_)
+            | Operation::ClearLogs(_) => self.work(operation).await,
+            Operation::GetLogs(_)
+            | Operation::IsPaused(_)
+            | Operation::GetGlobalConcurrency(_)
+            | Operation::IsMaxed(_)
+            | Operation::GetGlobalRateLimit(_)
+            | Operation::GetRateLimitTtl(_)
+            | Operation::GetDeduplicationJobId(_)
+            | Operation::GetJob(_)
+            | Operation::GetState(_)
+            | Operation::GetJobs(_)
+            | Operation::GetCounts(_)
+            | Operation::GetCountsPerPriority(_)
+            | Operation::GetDependencies(_)
+            | Operation::GetDependenciesCount(_)
+            | Operation::GetChildrenValues(_)
+            | Operation::GetIgnoredFailures(_)
+            | Operation::GetFlow(_)
+            | Operation::GetMetrics(_)
+            | Operation::GetMeta(_) => self.read(operation).await,
+            _ => self.administer(operation).await,
+        };
+        match outcome {
             Ok(value) => Answer::Done(value),
             Err(answer) => answer,
-        }
-    }
-
-    async fn attempt(&mut self, operation: &Operation) -> Outcome {
-        match operation {
-            Operation::Add(add) => {
-                let job = new_job(&add.name, add.data.as_ref(), add.opts.as_ref())?;
-                done(self.queue(&add.queue)?.add(job).await.map(|id| id.as_str().to_owned()))
-            }
-            Operation::Pause(on) => done(self.queue(&on.queue)?.pause().await),
-            Operation::Resume(on) => done(self.queue(&on.queue)?.resume().await),
-            other => Err(Answer::Broken(format!("{} is not ours yet", other.name()))),
         }
     }
 
@@ -72,18 +115,23 @@ impl Ours {
     }
 }
 
-fn new_job(name: &str, data: Option<&Value>, opts: Option<&Value>) -> Result<NewJob, Answer> {
-    let job = json!({ "name": name, "data": data.cloned().unwrap_or_else(|| json!({})),
-        "opts": opts.cloned().unwrap_or_else(|| json!({})) });
-    serde_json::from_value(job).map_err(|error| Answer::Invalid(error.to_string()))
+/// An outcome as an answer: a script's refusal by its code, a check of ours as invalid.
+fn done<T: Serialize>(outcome: Result<T, QueueError>) -> Outcome {
+    json(outcome.map_err(|error| refused(&error))?)
 }
 
-/// An outcome as an answer: a script's refusal by its code, a check of ours as invalid.
-fn done<T: serde::Serialize>(outcome: Result<T, QueueError>) -> Outcome {
-    match outcome {
-        Ok(value) => serde_json::to_value(value).map_err(|error| Answer::Broken(error.to_string())),
-        Err(error) => Err(refused(&error)),
-    }
+/// A value as the answer it is.
+fn json<T: Serialize>(value: T) -> Outcome {
+    serde_json::to_value(value).map_err(|error| Answer::Broken(error.to_string()))
+}
+
+/// What the harness cannot ask of us.
+fn missing(operation: &Operation) -> Outcome {
+    Err(Answer::Broken(format!("{} is not ours", operation.name())))
+}
+
+fn invalid(error: &impl std::fmt::Display) -> Answer {
+    Answer::Invalid(error.to_string())
 }
 
 fn refused(error: &QueueError) -> Answer {
@@ -94,21 +142,20 @@ fn refused(error: &QueueError) -> Answer {
     }
 }
 
-fn code(refusal: operator_queue::Refusal) -> i64 {
-    use operator_queue::Refusal as R;
+fn code(refusal: Refusal) -> i64 {
     match refusal {
-        R::Locked => 0,
-        R::JobMissing => -1,
-        R::LockMissing => -2,
-        R::WrongState => -3,
-        R::PendingChildren => -4,
-        R::ParentMissing => -5,
-        R::LockMismatch => -6,
-        R::ParentConflict => -7,
-        R::BelongsToScheduler => -8,
-        R::FailedChildren => -9,
-        R::SchedulerJobExists => -10,
-        R::SchedulerSlotsTaken => -11,
-        R::Unknown(code) => code,
+        Refusal::Locked => 0,
+        Refusal::JobMissing => -1,
+        Refusal::LockMissing => -2,
+        Refusal::WrongState => -3,
+        Refusal::PendingChildren => -4,
+        Refusal::ParentMissing => -5,
+        Refusal::LockMismatch => -6,
+        Refusal::ParentConflict => -7,
+        Refusal::BelongsToScheduler => -8,
+        Refusal::FailedChildren => -9,
+        Refusal::SchedulerJobExists => -10,
+        Refusal::SchedulerSlotsTaken => -11,
+        Refusal::Unknown(code) => code,
     }
 }

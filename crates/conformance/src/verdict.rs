@@ -17,13 +17,13 @@ pub struct Verdict {
     pub steps: usize,
     /// How often each declared difference occurred, by its id.
     pub declared: BTreeMap<&'static str, usize>,
-    /// The first step that differed in a way nobody declared; the run ends with it.
-    pub difference: Option<FirstDifference>,
+    /// The steps that differed in a way nobody declared. The run ends with the first, unless it is told to go on.
+    pub differences: Vec<StepDifference>,
 }
 
 /// Where two subjects went different ways.
 #[derive(Debug, Clone, Serialize)]
-pub struct FirstDifference {
+pub struct StepDifference {
     /// The line of the operation.
     pub line: usize,
     /// The operation.
@@ -57,11 +57,11 @@ impl Verdict {
     /// Whether nothing differed but what is declared.
     #[must_use]
     pub fn is_equal(&self) -> bool {
-        self.difference.is_none()
+        self.differences.is_empty()
     }
 }
 
-impl FirstDifference {
+impl StepDifference {
     pub(crate) fn new(line: usize, operation: &Operation, places: Vec<Unequal>) -> Self {
         Self { line, operation: operation.to_json(), places }
     }
@@ -69,14 +69,15 @@ impl FirstDifference {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.difference {
-            None => write!(f, "{}: equal after each of {} steps", self.sequence, self.steps),
-            Some(difference) => write!(f, "{}, {difference}", self.sequence),
+        if self.is_equal() {
+            return write!(f, "{}: equal after each of {} steps", self.sequence, self.steps);
         }
+        write!(f, "{}", self.sequence)?;
+        self.differences.iter().try_for_each(|difference| write!(f, "\n  {difference}"))
     }
 }
 
-impl fmt::Display for FirstDifference {
+impl fmt::Display for StepDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.operation)?;
         for unequal in &self.places {
@@ -84,7 +85,7 @@ impl fmt::Display for FirstDifference {
                 Place::Answer => "the answer",
                 Place::Key(key) => key,
             };
-            write!(f, "\n  {place}\n    BullMQ: {}\n    ours:   {}", unequal.node, unequal.ours)?;
+            write!(f, "\n    {place}\n      BullMQ: {}\n      ours:   {}", unequal.node, unequal.ours)?;
         }
         Ok(())
     }

@@ -1,0 +1,66 @@
+//! Adding jobs, flows and schedulers.
+
+use operator_core::{FlowJob, NewJob};
+use operator_queue::AddedFlow;
+use serde_json::{Value, json};
+
+use super::{Ours, Outcome, done, invalid, missing, refused};
+use crate::answer::Answer;
+use crate::operation::Operation;
+
+impl Ours {
+    pub(super) async fn produce(&mut self, operation: &Operation) -> Outcome {
+        match operation {
+            Operation::Add(add) => {
+                let job = new_job(&add.name, add.data.as_ref(), add.opts.as_ref())?;
+                done(self.queue(&add.queue)?.add(job).await)
+            }
+            Operation::AddBulk(bulk) => {
+                let jobs = bulk.jobs.iter().map(|job| new_job(&job.name, job.data.as_ref(), job.opts.as_ref()));
+                let jobs = jobs.collect::<Result<_, _>>()?;
+                done(self.queue(&bulk.queue)?.add_bulk(jobs).await)
+            }
+            Operation::AddFlow(add) => {
+                let added = self.flows.add(&flow(&add.flow)?).await.map_err(|error| refused(&error))?;
+                Ok(tree(&added))
+            }
+            Operation::AddFlows(add) => {
+                let flows = add.flows.iter().map(flow).collect::<Result<Vec<_>, _>>()?;
+                let added = self.flows.add_bulk(&flows).await.map_err(|error| refused(&error))?;
+                Ok(added.iter().map(tree).collect())
+            }
+            other => missing(other),
+        }
+    }
+}
+
+fn new_job(name: &str, data: Option<&Value>, opts: Option<&Value>) -> Result<NewJob, Answer> {
+    let empty = || json!({});
+    let job = json!({
+        "name": name, "data": data.cloned().unwrap_or_else(empty), "opts": opts.cloned().unwrap_or_else(empty),
+    });
+    serde_json::from_value(job).map_err(|error| invalid(&error))
+}
+
+/// BullMQ gives a job without data an empty object.
+fn flow(given: &Value) -> Result<FlowJob, Answer> {
+    fn with_data(value: &mut Value) {
+        if let Some(fields) = value.as_object_mut() {
+            fields.entry("data").or_insert_with(|| json!({}));
+        }
+        if let Some(children) = value["children"].as_array_mut() {
+            children.iter_mut().for_each(with_data);
+        }
+    }
+    let mut given = given.clone();
+    with_data(&mut given);
+    if given["children"].is_null() {
+        given.as_object_mut().map(|fields| fields.remove("children"));
+    }
+    serde_json::from_value(given).map_err(|error| invalid(&error))
+}
+
+fn tree(added: &AddedFlow) -> Value {
+    let children: Vec<Value> = added.children.iter().map(tree).collect();
+    json!({ "queue": added.queue_name, "id": added.id, "children": children })
+}
