@@ -52,19 +52,25 @@ impl Queue {
     /// Refuses what must not be written; returns the id that the job will have.
     pub(crate) fn check(&self, data: &Json, opts: &JobOptions) -> Result<JobId, QueueError> {
         opts.check()?;
-        let bytes = data.as_str().len() as u64;
-        let own_limit = opts.size_limit.map(|limit| ("opts.sizeLimit", limit));
-        for (field, limit) in own_limit.into_iter().chain([("OPERATOR_MAX_DATA_BYTES", self.max_data_bytes)]) {
-            if bytes > limit {
-                return Err(QueueError::TooLarge { field, bytes, limit });
-            }
-        }
+        self.check_size(data, opts.size_limit)?;
         let id = match &opts.job_id {
             Some(id) => JobId::custom(id.as_str())?,
             None => JobId::from(Uuid::now_v7()),
         };
         self.check_parent(&id, opts)?;
         Ok(id)
+    }
+
+    /// Refuses data beyond the job's own limit or that of this handle.
+    pub(crate) fn check_size(&self, data: &Json, own_limit: Option<u64>) -> Result<(), QueueError> {
+        let bytes = data.as_str().len() as u64;
+        let own_limit = own_limit.map(|limit| ("opts.sizeLimit", limit));
+        for (field, limit) in own_limit.into_iter().chain([("OPERATOR_MAX_DATA_BYTES", self.max_data_bytes)]) {
+            if bytes > limit {
+                return Err(QueueError::TooLarge { field, bytes, limit });
+            }
+        }
+        Ok(())
     }
 
     fn check_parent(&self, id: &JobId, opts: &JobOptions) -> Result<(), QueueError> {

@@ -77,6 +77,15 @@ impl Queue {
         self.job_script(&scripts::PROGRESS, id, args).await.map(drop)
     }
 
+    /// Replaces what a job works on. A running attempt goes on with the data it was claimed with; the next one sees this.
+    ///
+    /// # Errors
+    /// [`QueueError::TooLarge`] before anything is written; [`QueueError::Refused`] when the job does not exist.
+    pub async fn update_data(&self, id: &str, data: &Json) -> Result<(), QueueError> {
+        self.check_size(data, None)?;
+        self.job_script(&scripts::UPDATE_DATA, id, vec![data.as_str().into()]).await.map(drop)
+    }
+
     /// Appends lines to a job's log and returns its length; `keep` bounds it to the newest.
     ///
     /// # Errors

@@ -78,7 +78,8 @@ impl Queue {
     }
 
     /// The time as this queue's handles see it, epoch milliseconds.
-    pub(crate) fn now_ms(&self) -> u64 {
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
         self.redis.config().clock.now_ms()
     }
 

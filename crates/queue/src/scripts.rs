@@ -92,6 +92,10 @@ script!(
     /// Appends log lines.
     LOG = "log", [], ["<job>", "<job>:logs"]
 );
+script!(
+    /// Replaces a job's data.
+    UPDATE_DATA = "update_data", [], ["<job>"]
+);
 
 /// Every script, for checks that cover them all.
 #[rustfmt::skip]
@@ -110,4 +114,5 @@ pub static ALL: &[&Script] = &[
     &SETTLE,
     &STALLED,
     &STATE,
+    &UPDATE_DATA,
 ];
