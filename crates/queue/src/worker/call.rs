@@ -107,6 +107,10 @@ impl Terms {
         }
     }
 
+    pub(super) fn limiter(&self) -> Option<RateLimit> {
+        self.limiter
+    }
+
     /// Why a claimed job is to be failed without running it, if it is.
     pub(super) fn must_fail(&self, job: &Job) -> Option<String> {
         let is_started_too_often = self.rules.max_started.is_some_and(|max| job.attempts_started > max);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::call::{Claim, Settle, Settled, Terms};
 use super::hold::Hold;
-use super::options::WorkerOptions;
+use super::options::{RateLimit, WorkerOptions};
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::wire::outcome::Verdict;
@@ -53,7 +53,8 @@ impl Consumer {
     ///
     /// # Errors
     /// [`QueueError::Redis`]; after an ambiguous one a job may be held that nobody knows of: it is recovered as
-    /// stalled. [`QueueError::Corrupt`] when the claimed job cannot be read.
+    /// stalled. [`QueueError::Corrupt`] when the claimed job cannot be read, [`QueueError::InvalidArgument`] when the
+    /// consumer's limiter is out of its range.
     pub async fn claim(&self) -> Result<Claimed, QueueError> {
         self.claim_as(&Uuid::now_v7().to_string()).await
     }
@@ -63,6 +64,7 @@ impl Consumer {
     /// # Errors
     /// As [`Consumer::claim`].
     pub async fn claim_as(&self, token: &str) -> Result<Claimed, QueueError> {
+        self.terms.limiter().map_or(Ok(()), RateLimit::check)?;
         let request = Settle { outcomes: Vec::new(), claim: one(token) };
         let settled = self.terms.settle(&self.queue, &request).await?;
         self.claimed(settled, request.claim.token).await

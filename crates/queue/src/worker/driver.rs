@@ -207,20 +207,26 @@ impl Driver {
             Wake::Marker { queue, due_ms } => {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time; a cast saturates")]
                 let wait_ms = (due_ms.ceil() as u64).saturating_sub(self.queues[queue].queue.now_ms());
-                if wait_ms > 0 {
+                if wait_ms > 0 && self.drain.is_none() {
                     self.queues[queue].look_after(Duration::from_millis(wait_ms));
-                } else if self.free() > 0 {
-                    self.queues[queue].is_ready = true;
                 } else {
-                    // The slot that was free is taken by now: the marker belongs to a worker that has one.
-                    self.queues[queue].is_ready = true;
-                    let queue = self.queues[queue].queue.clone();
-                    self.calls.push(Box::pin(async move {
-                        wake_another(&queue).await;
-                        Called::Woken
-                    }));
+                    self.look_or_pass_on(queue);
                 }
             }
         }
+    }
+
+    /// There may be jobs to claim. A worker that cannot, because its slots are taken by now, it is paused or it ends,
+    /// owes another the marker that told it.
+    fn look_or_pass_on(&mut self, position: usize) {
+        self.queues[position].is_ready = true;
+        if self.free() > 0 && self.drain.is_none() {
+            return;
+        }
+        let queue = self.queues[position].queue.clone();
+        self.calls.push(Box::pin(async move {
+            wake_another(&queue).await;
+            Called::Woken
+        }));
     }
 }

@@ -1,10 +1,10 @@
 //! What only the holder of an active job may do to it while it runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use operator_core::Job;
+use operator_core::{InvalidOptions, Job, JobOptions};
 
 use super::call::{Claim, Settle, Settled, Terms, extend_for, ms};
 use crate::error::{QueueError, Refusal};
@@ -18,13 +18,24 @@ pub struct Hold {
     job: Arc<Job>,
     token: Arc<str>,
     terms: Arc<Terms>,
-    /// Set when the job leaves its attempt by its own wish; the driver reads it.
-    has_moved: Arc<AtomicBool>,
+    /// A [`Stay`]: written when the job leaves its attempt by its own wish, read by the driver.
+    stay: Arc<AtomicU8>,
+}
+
+/// How far a job is on its way out of its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// It is held.
+    Held,
+    /// It asked to leave, and whether it did is not known yet.
+    Leaving,
+    /// It has left: there is nothing to renew and nothing to settle.
+    Left,
 }
 
 impl Hold {
     pub(super) fn new(queue: Queue, job: Arc<Job>, token: Arc<str>, terms: Arc<Terms>) -> Self {
-        Self { queue, job, token, terms, has_moved: Arc::default() }
+        Self { queue, job, token, terms, stay: Arc::new(AtomicU8::new(Stay::Held as u8)) }
     }
 
     /// The job as it was claimed.
@@ -48,15 +59,28 @@ impl Hold {
     /// Whether the job has left this attempt by its own wish.
     #[must_use]
     pub fn has_moved(&self) -> bool {
-        self.has_moved.load(Ordering::SeqCst)
+        self.stay() == Stay::Left
+    }
+
+    pub(super) fn stay(&self) -> Stay {
+        match self.stay.load(Ordering::SeqCst) {
+            stay if stay == Stay::Held as u8 => Stay::Held,
+            stay if stay == Stay::Leaving as u8 => Stay::Leaving,
+            _ => Stay::Left,
+        }
     }
 
     /// Lets the job go on at `at_ms` (epoch milliseconds), in an attempt that does not count.
     ///
     /// # Errors
+    /// [`QueueError::InvalidOptions`] when that is more than [`JobOptions::MAX_DELAY_MS`] away,
     /// [`QueueError::Refused`] when the job is not held any more, [`QueueError::Redis`].
     pub async fn move_to_delayed(&self, at_ms: u64) -> Result<(), QueueError> {
-        self.leave(Verdict::Postponed { delay_ms: at_ms.saturating_sub(self.queue.now_ms()) }).await
+        let delay_ms = at_ms.saturating_sub(self.queue.now_ms());
+        if delay_ms > JobOptions::MAX_DELAY_MS {
+            return Err(InvalidOptions::DelayTooLong { delay_ms }.into());
+        }
+        self.leave(Verdict::Postponed { delay_ms }).await
     }
 
     /// Puts the job back in line, first of its kind; the attempt does not count.
@@ -116,10 +140,14 @@ impl Hold {
 
     /// Set before the call, so that the driver does not take the released lock for a lost one.
     async fn leave(&self, verdict: Verdict) -> Result<(), QueueError> {
-        self.has_moved.store(true, Ordering::SeqCst);
+        self.set_stay(Stay::Leaving);
         let left = self.settle(verdict, Claim::none()).await.map(drop);
-        self.has_moved.store(left.is_ok(), Ordering::SeqCst);
+        self.set_stay(if left.is_ok() { Stay::Left } else { Stay::Held });
         left
+    }
+
+    fn set_stay(&self, stay: Stay) {
+        self.stay.store(stay as u8, Ordering::SeqCst);
     }
 
     pub(super) fn shared_token(&self) -> &Arc<str> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::hold::Hold;
+use super::hold::{Hold, Stay};
 
 /// A held job: from its claim until its outcome is written.
 pub(super) struct Lease {
@@ -44,9 +44,9 @@ impl Leases {
         self.iter().map(|lease| (lease.hold.job().id.to_string(), Arc::clone(lease.hold.shared_token()))).collect()
     }
 
-    /// Those that have not moved away by themselves.
+    /// Those that have not left by themselves.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
-        self.0.values().filter(|lease| !lease.hold.has_moved())
+        self.0.values().filter(|lease| lease.hold.stay() != Stay::Left)
     }
 
     pub(super) fn cancel_all(&self) {
@@ -54,6 +54,6 @@ impl Leases {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.iter().count()
     }
 }

@@ -84,7 +84,8 @@ impl Worker {
     /// Connects, announces the worker on its queues and begins to claim.
     ///
     /// # Errors
-    /// [`QueueError::Redis`] when Redis cannot be reached or is not fit; see [`Redis::connect`].
+    /// [`QueueError::InvalidArgument`] when an option is out of its range; [`QueueError::Redis`] when Redis cannot be
+    /// reached or is not fit, see [`Redis::connect`].
     ///
     /// # Panics
     /// When called outside a tokio runtime.
@@ -93,6 +94,7 @@ impl Worker {
         options: WorkerOptions,
         handler: Arc<dyn Handler>,
     ) -> Result<Self, QueueError> {
+        options.check()?;
         let jobs_runtime = tokio::runtime::Handle::current();
         let (stop, stopping) = watch::channel(None);
         let (started, start) = oneshot::channel();

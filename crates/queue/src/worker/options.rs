@@ -1,11 +1,12 @@
 //! What a worker serves and how.
 
-use std::time::Duration;
-
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use operator_core::{Failure, Job, Keep, QueueName};
+use operator_core::{Failure, Job, JobOptions, Keep, QueueName};
+
+use crate::error::QueueError;
 
 /// How a worker claims and holds jobs. The defaults are BullMQ's.
 #[derive(Debug, Clone)]
@@ -48,6 +49,20 @@ pub struct RateLimit {
     pub duration: Duration,
 }
 
+impl RateLimit {
+    /// Refuses a limit that forbids everything or nothing.
+    pub(crate) fn check(self) -> Result<(), QueueError> {
+        let problem = |field| QueueError::InvalidArgument { field, problem: NO_LIMIT.to_owned() };
+        if self.max == 0 {
+            return Err(problem("limiter.max"));
+        }
+        if self.duration < Duration::from_millis(1) { Err(problem("limiter.duration")) } else { Ok(()) }
+    }
+}
+
+/// What to do about a limit of nothing, or in no time.
+const NO_LIMIT: &str = "must be 1 or more; leave the limit out instead";
+
 type Strategy = dyn Fn(&Job, u32, &Failure) -> Option<Duration> + Send + Sync;
 
 /// Computes the wait before another attempt; see [`BackoffStrategy::new`].
@@ -62,7 +77,8 @@ impl BackoffStrategy {
     }
 
     pub(crate) fn wait_ms(&self, job: &Job, attempts_made: u32, failure: &Failure) -> Option<u64> {
-        (self.0)(job, attempts_made, failure).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+        let wait = (self.0)(job, attempts_made, failure)?;
+        Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(JobOptions::MAX_DELAY_MS))
     }
 }
 
@@ -94,6 +110,21 @@ impl WorkerOptions {
             max_started_attempts: None,
             backoff: None,
         }
+    }
+
+    /// Refuses what no worker can do.
+    pub(crate) fn check(&self) -> Result<(), QueueError> {
+        if self.queues.is_empty() {
+            let problem = "is empty: name at least one queue to serve".to_owned();
+            return Err(QueueError::InvalidArgument { field: "queues", problem });
+        }
+        for (field, duration) in [("lock_duration", self.lock_duration), ("stalled_interval", self.stalled_interval)] {
+            if duration < Duration::from_millis(1) {
+                let problem = "must be a millisecond or more".to_owned();
+                return Err(QueueError::InvalidArgument { field, problem });
+            }
+        }
+        self.limiter.map_or(Ok(()), RateLimit::check)
     }
 
     /// The same worker with this many slots.

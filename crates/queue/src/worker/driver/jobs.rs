@@ -12,6 +12,7 @@ use super::Driver;
 use crate::error::QueueError;
 use crate::wire::outcome::{Outcome, Verdict};
 use crate::worker::call::{Called, Claimed, advance_scheduler};
+use crate::worker::hold::Stay;
 use crate::worker::lease::Lease;
 use crate::worker::{ClaimedJob, Hold};
 
@@ -22,8 +23,8 @@ pub(super) struct Finished {
     pub(super) token: Arc<str>,
     /// `None` when it was stopped.
     pub(super) result: Option<Result<Json, Failure>>,
-    /// It has left the attempt by its own wish: there is nothing to settle.
-    pub(super) has_moved: bool,
+    /// Whether it left the attempt by its own wish.
+    pub(super) stay: Stay,
 }
 
 impl Driver {
@@ -77,7 +78,7 @@ impl Driver {
             };
             // A job that noticed the stop reports it as a failure; it was interrupted, and that costs no attempt.
             let result = result.filter(|result| result.is_ok() || !cancelled.is_cancelled());
-            Finished { queue: position, job, token, result, has_moved: hold.has_moved() }
+            Finished { queue: position, job, token, result, stay: hold.stay() }
         };
         self.tasks.spawn_on(task, &self.runtime);
     }
@@ -103,7 +104,7 @@ impl Driver {
     }
 
     pub(super) fn take_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { queue, job, token, result, has_moved }) = finished else {
+        let Ok(Finished { queue, job, token, result, stay }) = finished else {
             // Panics are caught inside: only the end of the program's runtime aborts a job's task.
             return tracing::error!("a job's task was aborted with its runtime");
         };
@@ -111,8 +112,10 @@ impl Driver {
         if !served.leases.holds(job.id.as_str(), &token) {
             return tracing::debug!(queue = %served.queue.name, id = %job.id, "dropped the result of a lost job");
         }
-        if has_moved {
+        if stay == Stay::Left {
             served.leases.release(job.id.as_str(), &token);
+            // Nothing is settled, so nothing else asks for a job for its slot.
+            served.is_ready = true;
             return;
         }
         let verdict = match result {
@@ -120,13 +123,19 @@ impl Driver {
             Some(Err(failure)) => Verdict::of_failure(&job, failure, &self.terms.rules, rand::random()),
             None => Verdict::HandedBack,
         };
-        served.outcomes.push(Outcome { job, token, verdict, is_repeated: false });
+        // Stopped on its way out: it has left or is handed back, whichever came first.
+        let is_repeated = stay == Stay::Leaving;
+        served.outcomes.push(Outcome { job, token, verdict, is_repeated });
     }
 
     /// Another worker has the job, or will have: stop it and forget it.
     pub(super) fn lose(&mut self, position: usize, id: &str, token: &str) {
         let served = &mut self.queues[position];
-        if let Some(lease) = served.leases.release(id, token).filter(|lease| !lease.hold.has_moved()) {
+        // One on its way out has let go of its lock by itself, perhaps; its end tells.
+        if served.leases.get(id, token).is_some_and(|lease| lease.hold.stay() == Stay::Leaving) {
+            return;
+        }
+        if let Some(lease) = served.leases.release(id, token).filter(|lease| lease.hold.stay() == Stay::Held) {
             lease.cancelled.cancel();
             served.metrics.leases_lost.increment(1);
             self.status.add_lost();

@@ -11,6 +11,7 @@ use crate::queue::Queue;
 use crate::redis::RedisError;
 use crate::wire::outcome::{Outcome, Verdict};
 use crate::worker::call::Claim;
+use crate::worker::hold::Stay;
 use crate::worker::lease::Leases;
 use crate::worker::metrics::QueueMetrics;
 use crate::worker::waiter::pauses;
@@ -95,7 +96,7 @@ impl Served {
             job: Arc::clone(lease.hold.job()),
             token: Arc::clone(lease.hold.shared_token()),
             verdict: Verdict::HandedBack,
-            is_repeated: false,
+            is_repeated: lease.hold.stay() == Stay::Leaving,
         }));
     }
 

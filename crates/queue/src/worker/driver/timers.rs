@@ -45,11 +45,12 @@ impl Driver {
             self.check_at = now + self.options.stalled_interval;
             self.check_stalled();
         }
-        for served in &mut self.queues {
-            if served.look_at.is_some_and(|at| now >= at) {
-                served.look_at = None;
-                served.is_ready = true;
+        for position in 0..self.queues.len() {
+            if self.queues[position].look_at.is_some_and(|at| now >= at) {
+                self.queues[position].look_at = None;
+                self.look_or_pass_on(position);
             }
+            let served = &mut self.queues[position];
             if served.blocked_until.is_some_and(|at| now >= at) {
                 served.blocked_until = None;
             }
@@ -98,6 +99,11 @@ impl Driver {
         let held: usize = self.queues.iter().map(|served| served.leases.len()).sum();
         tracing::info!(held, "no more claims; letting running jobs finish");
         self.drain = Some(Drain { deadline, stage: Stage::Finishing, report: Drained::default() });
+        for position in 0..self.queues.len() {
+            if self.queues[position].look_at.take().is_some() {
+                self.look_or_pass_on(position);
+            }
+        }
         self.advance_drain(Instant::now());
     }
 
