@@ -1,17 +1,19 @@
 //! The way of finished jobs into history: a stream per queue that the settle script fills, read by a group of
 //! dispatchers; and a look at the queue itself for jobs that another program's workers finished.
 
+mod reads;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use operator_core::{Job, JobRecord, JobState, Json, Outcome, QueueName};
 
 use crate::error::QueueError;
-use crate::keys::Keys;
 use crate::queue::Queue;
-use crate::redis::{Arg, BlockingConnection, Redis, RedisError, Reply};
+use crate::redis::{Arg, Redis, RedisError, Reply};
 use crate::wire;
 use crate::wire::record::WireRecord;
+use reads::{Question, Reads};
 
 /// The consumer group that all dispatchers form.
 const GROUP: &str = "operator-archive";
@@ -33,7 +35,7 @@ pub struct HistoryEntry {
 /// Reads the history streams of all queues as one consumer of the group.
 pub struct HistoryReader {
     redis: Redis,
-    connection: BlockingConnection,
+    reads: Reads,
     consumer: String,
     queues: Vec<QueueName>,
 }
@@ -42,8 +44,7 @@ impl HistoryReader {
     /// A reader under the name `consumer`, which no other live reader may use.
     #[must_use]
     pub fn new(redis: &Redis, consumer: impl Into<String>) -> Self {
-        let connection = BlockingConnection::new(redis.config(), "operator:archive".to_owned());
-        Self { redis: redis.clone(), connection, consumer: consumer.into(), queues: Vec::new() }
+        Self { redis: redis.clone(), reads: Reads::default(), consumer: consumer.into(), queues: Vec::new() }
     }
 
     /// Follows these queues, and makes sure that their streams have the group.
@@ -69,17 +70,14 @@ impl HistoryReader {
             tokio::time::sleep(wait).await;
             return Ok(Vec::new());
         }
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        let mut args: Vec<Arg> = vec!["GROUP".into(), GROUP.into(), self.consumer.as_str().into()];
-        args.extend::<[Arg; 5]>(["COUNT".into(), max.into(), "BLOCK".into(), wait_ms.into(), "STREAMS".into()]);
-        args.extend(self.queues.iter().map(|queue| Arg::from(self.stream(queue))));
-        args.extend(self.queues.iter().map(|_| Arg::from(">")));
-        match self.connection.call("XREADGROUP", args, wait).await {
-            Ok(reply) => Ok(self.entries(reply)),
+        let question = Question { group: GROUP, consumer: self.consumer.clone(), max, wait };
+        let Some(read) = self.reads.first(&self.redis, &self.queues, &question).await else { return Ok(Vec::new()) };
+        match read.answer {
+            Ok(reply) => Ok(self.entries(&read.queues, reply)),
             // The stream went away with a flush: make it again, and go on.
             Err(RedisError::Command { problem }) if problem.contains("NOGROUP") => {
-                for queue in self.queues.clone() {
-                    self.make_group(&queue).await?;
+                for queue in &read.queues {
+                    self.make_group(queue).await?;
                 }
                 Ok(Vec::new())
             }
@@ -164,11 +162,11 @@ impl HistoryReader {
     }
 
     fn stream(&self, queue: &QueueName) -> String {
-        Keys::new(self.redis.prefix(), queue).key("operator:history")
+        reads::stream(&self.redis, queue)
     }
 
-    /// The entries in the answer of `XREADGROUP`.
-    fn entries(&self, reply: Reply) -> Vec<HistoryEntry> {
+    /// The entries in the answer of an `XREADGROUP` for `queues`.
+    fn entries(&self, queues: &[QueueName], reply: Reply) -> Vec<HistoryEntry> {
         let mut streams = reply.into_list();
         // RESP2 answers with pairs, RESP3 with a map.
         if streams.first().is_some_and(|first| first.text().is_none()) {
@@ -178,7 +176,7 @@ impl HistoryReader {
         let mut parts = streams.into_iter();
         while let (Some(stream), Some(list)) = (parts.next(), parts.next()) {
             let stream = stream.text().unwrap_or_default();
-            let Some(queue) = self.queues.iter().find(|queue| self.stream(queue) == stream) else { continue };
+            let Some(queue) = queues.iter().find(|queue| self.stream(queue) == stream) else { continue };
             entries.extend(list.into_list().into_iter().filter_map(|entry| read_entry(queue, entry)));
         }
         entries

@@ -28,6 +28,12 @@ impl Keys {
         format!("{}{suffix}", self.prefix)
     }
 
+    /// What all keys of the queue share in a cluster, which keeps them on one server; `None` when they share nothing.
+    #[must_use]
+    pub fn hash_tag(&self) -> Option<&str> {
+        hash_tag(&self.prefix)
+    }
+
     /// A key that belongs to a job: its lock, its logs.
     #[must_use]
     pub fn of_job(&self, id: &str, suffix: &str) -> String {
@@ -40,6 +46,32 @@ impl Keys {
 #[must_use]
 pub fn registry(prefix: &str) -> String {
     format!("{prefix}::operator:queues")
+}
+
+/// The part of a key between its first `{` and the next `}`, if there is something: a cluster looks at nothing else.
+#[must_use]
+pub fn hash_tag(key: &str) -> Option<&str> {
+    let (_, rest) = key.split_once('{')?;
+    let (tag, _) = rest.split_once('}')?;
+    (!tag.is_empty()).then_some(tag)
+}
+
+/// The slot of a cluster, 0 to 16383, that `key` lies in.
+#[must_use]
+pub fn slot(key: &str) -> u16 {
+    crc16(hash_tag(key).unwrap_or(key).as_bytes()) % 16_384
+}
+
+/// CRC-16/XMODEM, which the cluster's specification names.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |sum: u16, byte| {
+        (0..8).fold(
+            sum ^ (u16::from(*byte) << 8),
+            |sum, _| {
+                if sum & 0x8000 == 0 { sum << 1 } else { (sum << 1) ^ 0x1021 }
+            },
+        )
+    })
 }
 
 /// The name under which BullMQ finds the connection of a worker (bullmq-wire, section 4).
@@ -70,5 +102,18 @@ mod tests {
         assert_eq!(connection_name("bull", &queue, Some("wn")), "bull:cTI=:w:wn");
         assert_eq!(connection_name("bull", &queue, Some("a b")), "bull:cTI=:w:a-b");
         assert_eq!(connection_name("bull", &queue, None), "bull:cTI=");
+    }
+
+    #[test]
+    fn a_slot_depends_on_the_hash_tag_alone() {
+        // The first is the checksum's own test value; the others were asked of a server.
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!((slot("foo"), slot("{foo}:bar"), slot("bull:{foo}:wait")), (12182, 12182, 12182));
+        assert_eq!(hash_tag("{bull}:{mail}:wait"), Some("bull"));
+        for key in ["bull:mail", "bull:{}:{mail}", "bull:{mail", "bull:}mail{"] {
+            assert_eq!(hash_tag(key), None, "{key}");
+        }
+        assert_eq!(Keys::new("bull", &QueueName::new("{mail}").unwrap()).hash_tag(), Some("mail"));
+        assert_eq!(Keys::new("{bull}", &QueueName::new("mail").unwrap()).hash_tag(), Some("bull"));
     }
 }

@@ -27,4 +27,4 @@ pub use error::{QueueError, Refusal};
 pub use flow::{AddedFlow, FlowProducer};
 pub use queue::Queue;
 pub use read::{Counts, MAX_PAGE, Range, WorkerInfo};
-pub use redis::{Redis, RedisConfig, RedisError};
+pub use redis::{Redis, RedisConfig, RedisError, Role};

@@ -58,8 +58,9 @@ impl Queue {
     /// client has written there stays.
     ///
     /// # Errors
-    /// [`QueueError::Redis`].
+    /// [`QueueError::Redis`]; in a cluster, [`RedisError::NoHashTag`] before anything is written.
     pub async fn register(&self) -> Result<(), QueueError> {
+        self.redis.check_hash_tag(&self.keys)?;
         let meta = self.keys.key("meta");
         self.redis
             .commands(vec![
@@ -90,6 +91,7 @@ impl Queue {
         job: Option<&str>,
         args: Vec<Arg>,
     ) -> Result<Reply, RedisError> {
+        self.redis.check_hash_tag(&self.keys)?;
         let key = |suffix: &&str| self.keys.key(&suffix.replace("<job>", job.unwrap_or_default()));
         self.redis.script(script, script.keys.iter().map(key).collect(), args).await
     }

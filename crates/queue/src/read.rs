@@ -186,14 +186,22 @@ impl Queue {
     }
 
     /// The workers of this queue, ours and BullMQ's, by the names of their connections. Managed servers that hide
-    /// `CLIENT LIST` show none.
+    /// `CLIENT LIST` show none. In a cluster every server is asked, and the one that knows most workers is believed,
+    /// because BullMQ's workers connect to all of them.
     ///
     /// # Errors
     /// [`QueueError::Redis`].
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
-        let list = self.redis.command("CLIENT", vec!["LIST".into()]).await?.text().unwrap_or_default();
         let base = connection_name(self.redis.prefix(), &self.name, None);
-        Ok(list.lines().filter_map(|line| worker(line, &base)).collect())
+        let mut most = Vec::new();
+        for server in self.redis.servers() {
+            let list = server.command("CLIENT", vec!["LIST".into()]).await?.text().unwrap_or_default();
+            let workers: Vec<_> = list.lines().filter_map(|line| worker(line, &base)).collect();
+            if workers.len() > most.len() {
+                most = workers;
+            }
+        }
+        Ok(most)
     }
 
     pub(crate) fn state_key(&self, state: JobState) -> Arg {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use operator_core::QueueName;
 
 use crate::error::QueueError;
-use crate::keys::registry;
-use crate::redis::Redis;
+use crate::keys::{Keys, registry};
+use crate::redis::{Redis, ServerHandle};
 
 /// How many keys one step of the search looks at.
 const SCAN_STEP: u64 = 1000;
@@ -17,17 +17,24 @@ const SCAN_STEP: u64 = 1000;
 /// [`QueueError::Redis`].
 pub async fn known_queues(redis: &Redis) -> Result<BTreeSet<QueueName>, QueueError> {
     let names = redis.command("SMEMBERS", vec![registry(redis.prefix()).into()]).await?.into_texts();
-    Ok(names.into_iter().filter_map(|name| QueueName::new(name).ok()).collect())
+    Ok(names.into_iter().filter_map(|name| usable(redis, name)).collect())
 }
 
-/// Looks through all keys for queues that nobody registered, and registers them. The server is asked in small steps; the
-/// whole takes as long as it has keys, so call it seldom.
+/// Looks through all keys for queues that nobody registered, and registers them. Each server is asked in small steps;
+/// the whole takes as long as it has keys, so call it seldom.
 ///
 /// # Errors
 /// [`QueueError::Redis`].
 pub async fn discover_queues(redis: &Redis) -> Result<BTreeSet<QueueName>, QueueError> {
-    let pattern = format!("{}:*:meta", redis.prefix());
     let mut found = known_queues(redis).await?;
+    for server in redis.servers() {
+        discover_on(redis, &server, &mut found).await?;
+    }
+    Ok(found)
+}
+
+async fn discover_on(redis: &Redis, server: &ServerHandle, found: &mut BTreeSet<QueueName>) -> Result<(), QueueError> {
+    let pattern = format!("{}:*:meta", glob_escaped(redis.prefix()));
     let mut cursor = "0".to_owned();
     loop {
         let args = vec![
@@ -39,24 +46,37 @@ pub async fn discover_queues(redis: &Redis) -> Result<BTreeSet<QueueName>, Queue
             "TYPE".into(),
             "hash".into(),
         ];
-        let mut page = redis.command("SCAN", args).await?.into_list().into_iter();
+        let mut page = server.command("SCAN", args).await?.into_list().into_iter();
         cursor = page.next().and_then(|cursor| cursor.text()).unwrap_or_else(|| "0".to_owned());
         let keys = page.next().map(crate::redis::Reply::into_texts).unwrap_or_default();
-        for name in keys.iter().filter_map(|key| queue_of_meta(redis.prefix(), key)) {
+        let names = keys.iter().filter_map(|key| queue_of_meta(redis.prefix(), key));
+        for name in names.filter_map(|name| usable(redis, name)) {
             if found.insert(name.clone()) {
                 redis.command("SADD", vec![registry(redis.prefix()).into(), name.as_str().into()]).await?;
             }
         }
         if cursor == "0" {
-            return Ok(found);
+            return Ok(());
         }
     }
 }
 
+/// The queue of this name, unless nothing can be done with it: a cluster spreads one without a hash tag.
+fn usable(redis: &Redis, name: impl Into<String>) -> Option<QueueName> {
+    let name = QueueName::new(name).ok()?;
+    redis.check_hash_tag(&Keys::new(redis.prefix(), &name)).is_ok().then_some(name)
+}
+
+/// A pattern that matches `text` and nothing else.
+fn glob_escaped(text: &str) -> String {
+    let escape = |letter: char| ["*?[]\\".contains(letter).then_some('\\'), Some(letter)];
+    text.chars().flat_map(escape).flatten().collect()
+}
+
 /// `mail` of `bull:mail:meta`; a key of more segments belongs to something else.
-fn queue_of_meta(prefix: &str, key: &str) -> Option<QueueName> {
+fn queue_of_meta<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
     let name = key.strip_prefix(prefix)?.strip_prefix(':')?.strip_suffix(":meta")?;
-    QueueName::new(name).ok()
+    (!name.is_empty() && !name.contains(':')).then_some(name)
 }
 
 #[cfg(test)]
@@ -65,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_known_by_its_meta_key() {
-        assert_eq!(queue_of_meta("bull", "bull:mail:meta").unwrap().as_str(), "mail");
+        assert_eq!(queue_of_meta("bull", "bull:mail:meta"), Some("mail"));
         assert_eq!(queue_of_meta("bull", "bull:a:b:meta"), None);
         assert_eq!(queue_of_meta("bull", "bull::meta"), None);
     }

@@ -97,6 +97,11 @@ script!(
     UPDATE_DATA = "update_data", [], ["<job>"]
 );
 
+script!(
+    /// Says what the user may not do.
+    RIGHTS = "rights", [], ["operator:queues"]
+);
+
 /// Every script, for checks that cover them all.
 #[rustfmt::skip]
 pub static ALL: &[&Script] = &[
@@ -111,6 +116,7 @@ pub static ALL: &[&Script] = &[
     &RECLAIM,
     &REMOVE,
     &RETRY,
+    &RIGHTS,
     &SETTLE,
     &STALLED,
     &STATE,

@@ -7,22 +7,26 @@ use std::time::{Duration, Instant};
 
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
+use fred::types::config::Server;
 
-use super::{Arg, RedisConfig, RedisError, Reply, build, is_final, send, within};
+use super::cluster::end;
+use super::{Arg, Redis, RedisError, Reply, build, is_final, route, send, within};
 
 /// How much longer than asked the server may take before the connection is given up.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A dedicated connection under the name by which BullMQ finds workers.
+/// A dedicated connection under the name by which BullMQ finds workers. In a cluster it is a connection to the server
+/// that the command's first key is on, so one of these serves the keys of one slot.
 pub(crate) struct BlockingConnection {
-    config: RedisConfig,
+    redis: Redis,
     name: String,
-    client: Option<Client>,
+    /// With the server it is connected to, in a cluster.
+    client: Option<(Option<Server>, Client)>,
 }
 
 impl BlockingConnection {
-    pub(crate) fn new(config: &RedisConfig, name: String) -> Self {
-        Self { config: config.clone(), name, client: None }
+    pub(super) fn new(redis: &Redis, name: String) -> Self {
+        Self { redis: redis.clone(), name, client: None }
     }
 
     /// Sends a command that the server may hold for up to `wait`.
@@ -33,46 +37,56 @@ impl BlockingConnection {
         wait: Duration,
     ) -> Result<Reply, RedisError> {
         let deadline = Instant::now() + wait + GRACE;
-        let client = self.client(deadline).await?;
-        match tokio::time::timeout_at(deadline.into(), send(&client, command, args, true)).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(error)) => {
-                self.drop_client();
-                Err(error)
-            }
-            Err(_) => {
-                self.drop_client();
-                Err(RedisError::Lost { problem: format!("{command} passed its deadline") })
-            }
+        let client = self.client(route::slot_of(command, &args), deadline).await?;
+        let answer = match tokio::time::timeout_at(deadline.into(), send(&client, command, args, true)).await {
+            Ok(answer) => answer.map_err(RedisError::from),
+            Err(_) => Err(RedisError::Lost { problem: format!("{command} passed its deadline") }),
+        };
+        if answer.is_err() {
+            self.drop_client();
+            self.redis.note_stale();
         }
+        answer.map(Reply::new)
     }
 
-    /// Makes sure that the connection stands, so that its name is listed also while nobody waits on it.
-    pub(crate) async fn touch(&mut self) -> Result<(), RedisError> {
-        self.call("PING", Vec::new(), Duration::ZERO).await.map(drop)
+    /// Makes sure that the connection to the server of `key` stands, so that its name is listed also while nobody waits
+    /// on it.
+    pub(crate) async fn touch(&mut self, key: &str) -> Result<(), RedisError> {
+        let deadline = Instant::now() + GRACE;
+        let client = self.client(Some(crate::keys::slot(key)), deadline).await?;
+        let answer = within(deadline, send(&client, "PING", Vec::new(), false)).await;
+        if answer.is_err() {
+            self.drop_client();
+        }
+        answer.map(drop).map_err(RedisError::from)
     }
 
-    async fn client(&mut self, deadline: Instant) -> Result<Client, RedisError> {
-        if let Some(client) = &self.client {
-            return Ok(client.clone());
+    async fn client(&mut self, slot: Option<u16>, deadline: Instant) -> Result<Client, RedisError> {
+        let (server, parsed) = self.redis.target(slot)?;
+        match &self.client {
+            Some((connected, client)) if *connected == server => return Ok(client.clone()),
+            _ => self.drop_client(),
         }
-        let client = build(&self.config, self.config.parse()?, true)?;
+        let config = self.redis.config();
+        let client = build(config, parsed, true)?;
         if let Err(error) = within(deadline, client.init()).await {
-            discard(client);
+            end(client);
+            self.redis.note_stale();
             return Err(if is_final(&error) {
-                RedisError::refused(&self.config, &error)
+                RedisError::refused(config, &error)
             } else {
-                RedisError::unreachable(&self.config, &error)
+                RedisError::unreachable(config, &error)
             });
         }
         send(&client, "CLIENT", vec!["SETNAME".into(), self.name.as_str().into()], false).await?;
-        self.client = Some(client.clone());
+        self.client = Some((server, client.clone()));
         Ok(client)
     }
 
+    /// Ends the client without waiting for the command it may be blocked in.
     fn drop_client(&mut self) {
-        if let Some(client) = self.client.take() {
-            discard(client);
+        if let Some((_, client)) = self.client.take() {
+            end(client);
         }
     }
 }
@@ -80,14 +94,5 @@ impl BlockingConnection {
 impl Drop for BlockingConnection {
     fn drop(&mut self) {
         self.drop_client();
-    }
-}
-
-/// Ends a client without waiting for the command it may be blocked in.
-fn discard(client: Client) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move {
-            let _ = tokio::time::timeout(Duration::from_secs(1), client.quit()).await;
-        });
     }
 }

@@ -7,14 +7,16 @@ use fred::types::config::{
 };
 use operator_core::settings::Secret;
 
-use super::RedisError;
+use super::{RedisError, tls, url};
 use crate::clock::Clock;
 
 /// How to reach Redis. The URL is kept as a secret, because it may hold a password.
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
-    /// `redis://`, `rediss://`, `redis+sentinel://` or `redis-cluster://`, with user, password and database number.
+    /// `redis://`, `rediss://`, `redis-sentinel://` or `redis-cluster://`, with user, password and database number.
     pub url: Secret,
+    /// Certificates in PEM of authorities that are trusted beside the system's, for `rediss://`.
+    pub authorities: Option<String>,
     /// The first segment of every key (`bull` is BullMQ's).
     pub prefix: String,
     /// How long a first connection is tried before giving up.
@@ -31,6 +33,7 @@ impl RedisConfig {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: Secret::new(url),
+            authorities: None,
             prefix: "bull".to_owned(),
             connect_timeout: Duration::from_secs(10),
             command_timeout: Duration::from_secs(10),
@@ -45,43 +48,36 @@ impl RedisConfig {
         self
     }
 
+    /// The same Redis, whose certificate may also be signed by one of these authorities, in PEM.
+    #[must_use]
+    pub fn with_authorities(mut self, pem: Option<String>) -> Self {
+        self.authorities = pem;
+        self
+    }
+
     /// Checks what can be checked without connecting.
     ///
     /// # Errors
-    /// [`RedisError::Url`] and [`RedisError::Prefix`].
+    /// [`RedisError::Url`], [`RedisError::Authority`] and [`RedisError::Prefix`].
     pub fn check(&self) -> Result<(), RedisError> {
         self.parse().map(drop)
     }
 
     pub(super) fn parse(&self) -> Result<Config, RedisError> {
-        let url = self.url.expose();
-        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        let schemes = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis-sentinel", "rediss-sentinel"];
-        if !schemes.contains(&scheme) && !scheme.ends_with("-cluster") {
-            let problem = "it must start with redis://, rediss://, redis+sentinel:// or redis-cluster://";
-            return Err(RedisError::Url { problem: problem.to_owned() });
-        }
-        let with_host = url::Url::parse(url).map_err(|error| RedisError::Url { problem: error.to_string() })?;
-        if with_host.host_str().is_none_or(str::is_empty) {
-            return Err(RedisError::Url { problem: "it names no host".to_owned() });
-        }
-        let database = with_host.path().trim_start_matches('/');
-        if !database.is_empty() && database.parse::<u8>().is_err() {
-            return Err(RedisError::Url { problem: format!("`{database}` is not a database number from 0 to 255") });
-        }
         if self.prefix.is_empty() || self.prefix.contains(char::is_whitespace) {
             return Err(RedisError::Prefix { prefix: self.prefix.clone() });
         }
-        Config::from_url(url).map_err(|error| RedisError::Url { problem: error.details().to_owned() })
+        let (mut config, is_tls) = url::parse(self.url.expose())?;
+        if is_tls {
+            config.tls = Some(tls::config(self.authorities.as_deref())?);
+        }
+        Ok(config)
     }
 
     /// The address for messages: never the user or the password.
     #[must_use]
     pub fn address(&self) -> String {
-        url::Url::parse(self.url.expose()).map_or_else(
-            |_| "the address in REDIS_URL".to_owned(),
-            |url| format!("{}:{}", url.host_str().unwrap_or("?"), url.port().unwrap_or(6379)),
-        )
+        url::address(self.url.expose()).unwrap_or_else(|| "the address in REDIS_URL".to_owned())
     }
 
     pub(super) fn performance(&self) -> PerformanceConfig {

@@ -3,7 +3,7 @@
 use fred::error::ErrorKind;
 use thiserror::Error;
 
-use super::RedisConfig;
+use super::{RedisConfig, tls};
 
 /// Why Redis could not be used. No variant shows a URL's user or password.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -20,6 +20,14 @@ pub enum RedisError {
         /// The refused prefix.
         prefix: String,
     },
+    /// The authorities' certificates are unusable; nothing was tried.
+    #[error(
+        "REDIS_CA is not usable ({problem}): it is to hold certificates in PEM, or REDIS_CA_FILE their file's path"
+    )]
+    Authority {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Nobody answered at the address in time.
     #[error("no redis answers at {address} ({problem}): start one, or point REDIS_URL at one that runs")]
     Unreachable {
@@ -34,6 +42,43 @@ pub enum RedisError {
         /// Host and port.
         address: String,
         /// The server's reason.
+        problem: String,
+    },
+    /// No encrypted connection came about.
+    #[error("cannot speak TLS with redis at {address} ({problem}): {remedy}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// What the handshake failed of.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The server is another kind than the URL says.
+    #[error("redis at {address} is {kind}: {remedy}")]
+    WrongKind {
+        /// Host and port.
+        address: String,
+        /// What it is.
+        kind: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A cluster would spread the queue's keys over its servers; nothing was written.
+    #[error(
+        "the keys of queue `{queue}` share no hash tag, and a Redis Cluster would spread them over its servers: set \
+         OPERATOR_PREFIX to `{{{prefix}}}`, which puts all queues on one server, or name the queue `{{{queue}}}`"
+    )]
+    NoHashTag {
+        /// The prefix.
+        prefix: String,
+        /// The queue's name.
+        queue: String,
+    },
+    /// The user may not do what the queues need.
+    #[error("redis does not allow it ({problem}): give the user in REDIS_URL the rights listed in docs/redis.md")]
+    Denied {
+        /// The server's words, or the commands that are missing.
         problem: String,
     },
     /// The server lacks commands that the scripts use.
@@ -85,9 +130,26 @@ impl RedisError {
     }
 
     pub(super) fn refused(config: &RedisConfig, error: &fred::error::Error) -> Self {
-        Self::RefusedUs { address: config.address(), problem: error.details().to_owned() }
+        let (address, problem) = (config.address(), error.details().to_owned());
+        if is_tls(error) {
+            let remedy = tls::remedy(&problem);
+            return Self::Tls { address, problem, remedy };
+        }
+        if problem.contains("cluster support disabled") {
+            let remedy = "use redis:// instead of redis-cluster:// in REDIS_URL";
+            return Self::WrongKind { address, kind: "no cluster", remedy };
+        }
+        if is_denial(&problem) {
+            return Self::Denied { problem };
+        }
+        Self::RefusedUs { address, problem }
     }
 }
+
+/// The server cannot carry out commands for now: it is a replica that has not been promoted yet, still loads its data,
+/// or may not write without its replicas or its disk.
+const NOT_NOW: &[&str] =
+    &["READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF", "UNBLOCKED", "MOVED"];
 
 impl From<fred::error::Error> for RedisError {
     fn from(error: fred::error::Error) -> Self {
@@ -96,14 +158,26 @@ impl From<fred::error::Error> for RedisError {
             ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Timeout | ErrorKind::Routing | ErrorKind::Tls => {
                 Self::Lost { problem }
             }
-            // A replica that has not been promoted yet, or a server that is still loading its data.
-            _ if ["READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"]
-                .iter()
-                .any(|word| problem.starts_with(word)) =>
-            {
+            // Redis 6.2 puts the word of a script's error behind words of its own.
+            _ if NOT_NOW.iter().any(|word| problem.starts_with(word) || problem.contains(&format!(" -{word}"))) => {
                 Self::Lost { problem }
             }
+            // The client's own words while it looks for the server.
+            ErrorKind::Sentinel => Self::Lost { problem },
+            _ if problem.starts_with("Failed to route command") => Self::Lost { problem },
+            _ if is_denial(&problem) => Self::Denied { problem },
             _ => Self::Command { problem },
         }
     }
+}
+
+/// A handshake that failed; the I/O layer wraps the TLS library's errors in its own.
+pub(super) fn is_tls(error: &fred::error::Error) -> bool {
+    *error.kind() == ErrorKind::Tls
+}
+
+/// What a server says to a user without the rights: to a command, and within a script before and since Redis 7.
+fn is_denial(problem: &str) -> bool {
+    let words = ["NOPERM", "can't run this command", "No permissions to access a key"];
+    words.iter().any(|word| problem.contains(word))
 }

@@ -1,12 +1,20 @@
 //! The one module that knows the Redis client. It owns connections, reconnecting, deadlines and the script cache;
 //! what commands mean is the rest of the crate's business.
 
-mod blocking;
-mod check;
 mod config;
 mod error;
-mod presence;
 mod reply;
+mod tls;
+mod url;
+
+mod check;
+mod cluster;
+mod rights;
+mod route;
+mod slots;
+
+mod blocking;
+mod presence;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -17,14 +25,18 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use fred::bytes_utils::Str;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface, LuaInterface};
+use fred::types::config::{Config, Server, ServerConfig};
 use fred::types::{Builder, ClusterHash, CustomCommand, Value};
 
 pub(crate) use blocking::BlockingConnection;
+use cluster::Cluster;
 pub use config::RedisConfig;
 pub use error::RedisError;
 pub(crate) use presence::Presence;
 pub(crate) use reply::{Arg, Reply};
+pub use rights::Role;
 
+use crate::keys::{self, Keys};
 use crate::scripts::{self, Script};
 
 /// The script cache's names for our scripts.
@@ -36,10 +48,30 @@ static DIGESTS: LazyLock<HashMap<&'static str, String>> =
 pub struct Redis(Arc<Connection>);
 
 struct Connection {
-    client: Client,
+    line: Line,
     config: RedisConfig,
+    /// For connections that are made later.
+    parsed: Config,
     /// Queues that were made known over this connection, so that it is done once: as many as the process uses.
     registered: Mutex<HashSet<String>>,
+}
+
+/// What commands go over.
+enum Line {
+    /// The one server, or the one the Sentinels call the master.
+    Single(Client),
+    /// The servers of a cluster.
+    Cluster(Cluster),
+}
+
+/// One server, for commands that each server answers for itself.
+pub(crate) struct ServerHandle(Client);
+
+impl ServerHandle {
+    /// Sends one command to this server.
+    pub(crate) async fn command(&self, name: &'static str, args: Vec<Arg>) -> Result<Reply, RedisError> {
+        Ok(Reply::new(send(&self.0, name, args, false).await?))
+    }
 }
 
 impl Redis {
@@ -47,15 +79,15 @@ impl Redis {
     ///
     /// # Errors
     /// [`RedisError::Url`] for an unusable URL; [`RedisError::Unreachable`] when no connection came about within
-    /// `connect_timeout`; [`RedisError::TooOld`] and [`RedisError::Evicts`] when the server is not fit.
+    /// `connect_timeout`; [`RedisError::RefusedUs`] and [`RedisError::Tls`] when it will not come about either;
+    /// [`RedisError::TooOld`], [`RedisError::Evicts`] and [`RedisError::WrongKind`] when the server is not fit.
     pub async fn connect(config: &RedisConfig) -> Result<Self, RedisError> {
         let parsed = config.parse()?;
         let deadline = Instant::now() + config.connect_timeout;
         let mut pauses = first_connection_pauses();
-        let client = loop {
-            let client = build(config, parsed.clone(), false)?;
-            match within(deadline, client.init()).await {
-                Ok(_) => break client,
+        let line = loop {
+            match connect(config, &parsed, deadline).await {
+                Ok(line) => break line,
                 Err(error) if is_final(&error) => return Err(RedisError::refused(config, &error)),
                 Err(error) => {
                     let pause = pauses.next().unwrap_or(Duration::from_secs(1));
@@ -67,9 +99,8 @@ impl Redis {
                 }
             }
         };
-        let redis = Self(Arc::new(Connection { client, config: config.clone(), registered: Mutex::default() }));
-        redis.report_reconnects();
-        check::server(&redis).await?;
+        let redis = Self(Arc::new(Connection { line, config: config.clone(), parsed, registered: Mutex::default() }));
+        check::servers(&redis).await?;
         Ok(redis)
     }
 
@@ -93,9 +124,16 @@ impl Redis {
         self.command("PING", Vec::new()).await.map(drop)
     }
 
+    /// Whether this is a cluster, in which the keys of a queue must share a hash tag.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.0.line, Line::Cluster(_))
+    }
+
     /// Closes the connection; commands under way get an error.
     pub async fn close(&self) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.0.client.quit()).await;
+        let quits = self.clients().into_iter().map(|client| async move { client.quit().await });
+        let _ = tokio::time::timeout(Duration::from_secs(1), futures::future::join_all(quits)).await;
     }
 
     /// Runs a script. It is sent by its digest, and with its text when the server does not know it (any more).
@@ -107,25 +145,96 @@ impl Redis {
         args: Vec<Arg>,
     ) -> Result<Reply, RedisError> {
         let started = Instant::now();
+        let slot = keys.first().map(|key| keys::slot(key));
         let args: Vec<Value> = args.into_iter().map(|arg| arg.0).collect();
-        let digest = DIGESTS[script.name].as_str();
-        let mut answer: Result<Value, _> = self.0.client.evalsha(digest, keys.clone(), args.clone()).await;
-        if answer.as_ref().is_err_and(|error| error.details().starts_with("NOSCRIPT")) {
-            answer = self.0.client.eval(Str::from_static(script.text), keys, args).await;
-        }
+        let answer = match &self.0.line {
+            Line::Single(client) => evaluate(client, script, keys, args).await,
+            Line::Cluster(cluster) => {
+                let send = |client| {
+                    let (keys, args) = (keys.clone(), args.clone());
+                    async move { evaluate(&client, script, keys, args).await }
+                };
+                cluster.call(slot, send).await
+            }
+        };
         metrics::histogram!("operator_redis_call_seconds", "script" => script.name).record(started.elapsed());
-        answer.map(Reply::new).map_err(RedisError::from)
+        self.answer(answer)
     }
 
-    /// Sends one command.
+    /// Sends one command; in a cluster, to the server of its first key.
     pub(crate) async fn command(&self, name: &'static str, args: Vec<Arg>) -> Result<Reply, RedisError> {
-        send(&self.0.client, name, args, false).await
+        let answer = match &self.0.line {
+            Line::Single(client) => send(client, name, args, false).await,
+            Line::Cluster(cluster) => {
+                let slot = route::slot_of(name, &args);
+                let send = |client| {
+                    let args = args.clone();
+                    async move { send(&client, name, args, false).await }
+                };
+                cluster.call(slot, send).await
+            }
+        };
+        self.answer(answer)
     }
 
     /// Sends commands together and waits for all the answers; the first error is returned.
     pub(crate) async fn commands(&self, commands: Vec<(&'static str, Vec<Arg>)>) -> Result<Vec<Reply>, RedisError> {
-        let sent = commands.into_iter().map(|(name, args)| send(&self.0.client, name, args, false));
+        let sent = commands.into_iter().map(|(name, args)| self.command(name, args));
         futures::future::try_join_all(sent).await
+    }
+
+    /// Every server that holds keys: one, or those of the cluster.
+    pub(crate) fn servers(&self) -> Vec<ServerHandle> {
+        self.clients().into_iter().map(ServerHandle).collect()
+    }
+
+    /// A connection called `name` for commands that the server holds. It connects with its first call.
+    pub(crate) fn blocking(&self, name: String) -> BlockingConnection {
+        BlockingConnection::new(self, name)
+    }
+
+    /// Refuses a queue whose keys a cluster would spread over its servers.
+    pub(crate) fn check_hash_tag(&self, keys: &Keys) -> Result<(), RedisError> {
+        if self.is_cluster() && keys.hash_tag().is_none() {
+            let queue = keys.prefix().strip_prefix(self.prefix()).unwrap_or_default().trim_matches(':').to_owned();
+            return Err(RedisError::NoHashTag { prefix: self.prefix().to_owned(), queue });
+        }
+        Ok(())
+    }
+
+    fn clients(&self) -> Vec<Client> {
+        match &self.0.line {
+            Line::Single(client) => vec![client.clone()],
+            Line::Cluster(cluster) => cluster.clients().into_iter().map(|(_, client)| client).collect(),
+        }
+    }
+
+    /// Where a connection for `slot` goes: in a cluster, to the server that has it.
+    fn target(&self, slot: Option<u16>) -> Result<(Option<Server>, Config), RedisError> {
+        let Line::Cluster(cluster) = &self.0.line else { return Ok((None, self.0.parsed.clone())) };
+        let unknown = || RedisError::Lost { problem: "no server of the cluster has the slot".to_owned() };
+        let server = slot.and_then(|slot| cluster.server(slot)).ok_or_else(unknown)?;
+        let parsed = cluster.config_of(&server);
+        Ok((Some(server), parsed))
+    }
+
+    /// A connection broke that the cluster's own client does not see.
+    fn note_stale(&self) {
+        if let Line::Cluster(cluster) = &self.0.line {
+            cluster.note_stale();
+        }
+    }
+
+    /// Redis 6.2 hides in a script's error that the server is a replica by now, and then the client does not see that
+    /// it has to look for the master.
+    fn answer(&self, answer: Result<Value, fred::error::Error>) -> Result<Reply, RedisError> {
+        if let (Err(error), Line::Single(client)) = (&answer, &self.0.line)
+            && error.details().contains("-READONLY")
+        {
+            let client = client.clone();
+            tokio::spawn(async move { client.force_reconnection().await });
+        }
+        Ok(Reply::new(answer?))
     }
 
     /// Whether `queue` was made known over this connection.
@@ -141,38 +250,28 @@ impl Redis {
     fn registered(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Reconnecting is the client's work; that it happened is worth a line and a count.
-    fn report_reconnects(&self) {
-        let mut reconnects = self.0.client.reconnect_rx();
-        let mut errors = self.0.client.error_rx();
-        let connected = metrics::gauge!("operator_redis_connected");
-        connected.set(1.0);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    server = reconnects.recv() => match server {
-                        Ok(server) => {
-                            metrics::counter!("operator_redis_reconnects_total").increment(1);
-                            connected.set(1.0);
-                            tracing::info!(%server, "connected to redis again");
-                        }
-                        Err(_) => break,
-                    },
-                    error = errors.recv() => match error {
-                        Ok((error, _)) => {
-                            connected.set(0.0);
-                            tracing::warn!(%error, "lost the connection to redis");
-                        }
-                        Err(_) => break,
-                    },
-                }
-            }
-        });
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Line::Single(client) = &self.line {
+            cluster::end(client.clone());
+        }
     }
 }
 
-fn build(config: &RedisConfig, parsed: fred::types::config::Config, is_blocking: bool) -> Result<Client, RedisError> {
+async fn connect(config: &RedisConfig, parsed: &Config, deadline: Instant) -> Result<Line, fred::error::Error> {
+    if matches!(parsed.server, ServerConfig::Clustered { .. }) {
+        return Ok(Line::Cluster(Cluster::connect(config, parsed, deadline).await?));
+    }
+    let client = build(config, parsed.clone(), false)
+        .map_err(|error| fred::error::Error::new(fred::error::ErrorKind::Config, error.to_string()))?;
+    within(deadline, client.init()).await?;
+    report(&client, || {});
+    Ok(Line::Single(client))
+}
+
+fn build(config: &RedisConfig, parsed: Config, is_blocking: bool) -> Result<Client, RedisError> {
     // Several TLS providers may be linked; the first call decides, later ones are refused and that is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Builder::from_config(parsed);
@@ -184,11 +283,61 @@ fn build(config: &RedisConfig, parsed: fred::types::config::Config, is_blocking:
     builder.build().map_err(|error| RedisError::Url { problem: error.details().to_owned() })
 }
 
-async fn send(client: &Client, name: &'static str, args: Vec<Arg>, is_blocking: bool) -> Result<Reply, RedisError> {
+/// Reconnecting is the client's work; that it happened is worth a line and a count.
+fn report(client: &Client, on_loss: impl Fn() + Send + 'static) {
+    use tokio::sync::broadcast::error::RecvError;
+    let (mut reconnects, mut errors) = (client.reconnect_rx(), client.error_rx());
+    let connected = metrics::gauge!("operator_redis_connected");
+    connected.set(1.0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                server = reconnects.recv() => match server {
+                    Ok(server) => {
+                        metrics::counter!("operator_redis_reconnects_total").increment(1);
+                        connected.set(1.0);
+                        tracing::info!(%server, "connected to redis again");
+                    }
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                },
+                error = errors.recv() => match error {
+                    Ok((error, _)) => {
+                        connected.set(0.0);
+                        on_loss();
+                        tracing::warn!(%error, "lost the connection to redis");
+                    }
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                },
+            }
+        }
+    });
+}
+
+async fn evaluate(
+    client: &Client,
+    script: &'static Script,
+    keys: Vec<String>,
+    args: Vec<Value>,
+) -> Result<Value, fred::error::Error> {
+    let digest = DIGESTS[script.name].as_str();
+    let answer: Result<Value, _> = client.evalsha(digest, keys.clone(), args.clone()).await;
+    if answer.as_ref().is_err_and(|error| error.details().starts_with("NOSCRIPT")) {
+        return client.eval(Str::from_static(script.text), keys, args).await;
+    }
+    answer
+}
+
+async fn send(
+    client: &Client,
+    name: &'static str,
+    args: Vec<Arg>,
+    is_blocking: bool,
+) -> Result<Value, fred::error::Error> {
     let command = CustomCommand::new_static(name, ClusterHash::FirstKey, is_blocking);
     let args: Vec<Value> = args.into_iter().map(|arg| arg.0).collect();
-    let answer: Result<Value, _> = client.custom(command, args).await;
-    answer.map(Reply::new).map_err(RedisError::from)
+    client.custom(command, args).await
 }
 
 async fn within<T>(
@@ -204,7 +353,9 @@ async fn within<T>(
 /// Errors that waiting does not mend.
 fn is_final(error: &fred::error::Error) -> bool {
     use fred::error::ErrorKind;
-    matches!(error.kind(), ErrorKind::Auth | ErrorKind::Config | ErrorKind::Url | ErrorKind::InvalidArgument)
+    let kinds = [ErrorKind::Auth, ErrorKind::Config, ErrorKind::Url, ErrorKind::InvalidArgument, ErrorKind::Tls];
+    let words = ["DB index", "NOPERM", "cluster support disabled"];
+    kinds.contains(error.kind()) || words.iter().any(|word| error.details().contains(word))
 }
 
 fn first_connection_pauses() -> impl Iterator<Item = Duration> {

@@ -2,40 +2,66 @@
 
 use std::time::Duration;
 
-use fred::clients::Client;
-use fred::interfaces::{ClientLike, EventInterface};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use fred::interfaces::ClientLike;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{RedisConfig, build, send};
+use super::cluster::end;
+use super::{Redis, RedisError, build, send};
+use crate::keys;
 
 /// A named connection, held open until it is dropped. It is a courtesy: that it cannot connect stops nobody.
-pub(crate) struct Presence {
-    client: Client,
-}
+pub(crate) struct Presence(#[expect(dead_code, reason = "it ends the task when it is dropped")] DropGuard);
 
 impl Presence {
-    pub(crate) fn announce(redis: &RedisConfig, name: String) -> Option<Self> {
-        let client = build(redis, redis.parse().ok()?, false).ok()?;
-        let (renamed, mut reconnects) = (client.clone(), client.reconnect_rx());
+    /// A connection called `name` to the server that has `key`.
+    pub(crate) fn announce(redis: &Redis, name: String, key: &str) -> Self {
+        let (token, redis, slot) = (CancellationToken::new(), redis.clone(), keys::slot(key));
+        let ended = token.clone();
         tokio::spawn(async move {
-            let _ = renamed.init().await;
-            loop {
-                let _ = send(&renamed, "CLIENT", vec!["SETNAME".into(), name.as_str().into()], false).await;
-                if reconnects.recv().await.is_err() {
-                    break;
+            let mut pauses = pauses();
+            while !ended.is_cancelled() {
+                if hold(&redis, &name, slot, &ended).await.is_ok() {
+                    pauses = self::pauses();
                 }
+                redis.note_stale();
+                let pause = pauses.next().unwrap_or(Duration::from_secs(5));
+                let _ = tokio::time::timeout(pause, ended.cancelled()).await;
             }
         });
-        Some(Self { client })
+        Self(token.drop_guard())
     }
 }
 
-impl Drop for Presence {
-    fn drop(&mut self) {
-        let client = self.client.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = tokio::time::timeout(Duration::from_secs(1), client.quit()).await;
-            });
+/// Connects and stays until the connection breaks or the presence ends.
+async fn hold(redis: &Redis, name: &str, slot: u16, ended: &CancellationToken) -> Result<(), RedisError> {
+    let (_, parsed) = redis.target(Some(slot))?;
+    let client = build(redis.config(), parsed, true)?;
+    let connected = async {
+        let connection = client.init().await?;
+        send(&client, "CLIENT", vec!["SETNAME".into(), name.into()], false).await?;
+        Ok::<_, fred::error::Error>(connection)
+    };
+    let answer = match connected.await {
+        Ok(connection) => {
+            tokio::select! {
+                _ = connection => {}
+                () = ended.cancelled() => {}
+            }
+            Ok(())
         }
-    }
+        Err(error) => Err(RedisError::from(error)),
+    };
+    end(client);
+    answer
+}
+
+/// Between attempts to connect again: 100 ms at first, five seconds at most, spread.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_jitter()
+        .build()
 }

@@ -77,6 +77,16 @@ impl Reply {
 #[derive(Debug, Clone)]
 pub(crate) struct Arg(pub(super) Value);
 
+impl Arg {
+    /// The argument as text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.0 {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl From<&str> for Arg {
     fn from(text: &str) -> Self {
         Self(Value::from(text))

@@ -22,11 +22,11 @@ use uuid::Uuid;
 use super::call::{Called, Claim, Settle, Terms, wake_another};
 use super::options::{MAX_PRESENCES, WorkerOptions};
 use super::status::Status;
-use super::waiter::{Waiter, Wake};
+use super::waiter::{Waiter, Wake, groups};
 use super::{Drained, Handler, Pace};
 use crate::keys::connection_name;
 use crate::queue::Queue;
-use crate::redis::{BlockingConnection, Presence, Redis};
+use crate::redis::{Presence, Redis};
 use jobs::Finished;
 use served::{MAX_OUTCOMES, Served};
 use timers::Drain;
@@ -44,7 +44,6 @@ pub(super) struct Driver {
     status: Arc<Status>,
     queues: Vec<Served>,
     waiter: Waiter,
-    is_waiting: bool,
     /// Running jobs: every task is here until it has ended.
     tasks: JoinSet<Finished>,
     /// Calls under way.
@@ -73,11 +72,12 @@ impl Driver {
         status: Arc<Status>,
     ) -> Self {
         let name = |queue: &Queue| connection_name(redis.prefix(), &queue.name, options.name.as_deref());
-        let presences = queues.iter().skip(1).take(MAX_PRESENCES);
-        let presences = presences.filter_map(|queue| Presence::announce(redis.config(), name(queue))).collect();
-        let connection_name = queues.first().map(name).unwrap_or_default();
-        let markers = queues.iter().map(|queue| queue.keys.key("marker")).collect();
-        let waiter = Waiter::start(BlockingConnection::new(redis.config(), connection_name), markers);
+        let named: Vec<usize> = groups(&queues).iter().filter_map(|group| group.first().copied()).collect();
+        let unnamed = queues.iter().enumerate().filter(|(position, _)| !named.contains(position));
+        let presences = unnamed.take(MAX_PRESENCES);
+        let presences = presences.map(|(_, queue)| Presence::announce(&redis, name(queue), queue.keys.prefix()));
+        let presences = presences.collect();
+        let waiter = Waiter::start(&queues, name);
         let now = Instant::now();
         status.contact();
         Self {
@@ -91,7 +91,6 @@ impl Driver {
             status,
             queues: queues.into_iter().map(Served::new).collect(),
             waiter,
-            is_waiting: false,
             tasks: JoinSet::new(),
             calls: FuturesUnordered::new(),
             promised: 0,
@@ -120,7 +119,7 @@ impl Driver {
                 biased;
                 Some(called) = self.calls.next(), if !self.calls.is_empty() => self.on_called(called),
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.on_finished(finished),
-                wake = self.waiter.woken(), if self.is_waiting => self.on_wake(&wake),
+                wake = self.waiter.woken(), if self.waiter.is_asleep() => self.on_wake(&wake),
                 change = stopping.changed(), if self.drain.is_none() => {
                     let deadline = change.ok().and_then(|()| *stopping.borrow());
                     self.begin_drain(deadline.map_or_else(Instant::now, Instant::from_std));
@@ -194,16 +193,14 @@ impl Driver {
 
     /// Sleeps on the markers while a slot is free: a full worker learns of new jobs when it settles.
     fn ask_waiter(&mut self) {
-        if !self.is_waiting && self.free() > 0 && self.drain.is_none() {
-            self.is_waiting = true;
+        if self.free() > 0 && self.drain.is_none() {
             self.waiter.ask(self.options.idle_wait);
         }
     }
 
     fn on_wake(&mut self, wake: &Wake) {
-        self.is_waiting = false;
         match *wake {
-            Wake::Idle => self.queues.iter_mut().for_each(|served| served.is_ready = true),
+            Wake::Idle { ref queues } => queues.iter().for_each(|queue| self.queues[*queue].is_ready = true),
             Wake::Marker { queue, due_ms } => {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time; a cast saturates")]
                 let wait_ms = (due_ms.ceil() as u64).saturating_sub(self.queues[queue].queue.now_ms());

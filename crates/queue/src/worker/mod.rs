@@ -25,10 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::QueueError;
 use crate::queue::Queue;
-use crate::redis::{Redis, RedisConfig};
+use crate::redis::{Redis, RedisConfig, Role};
 pub use consumer::{Claimed, Consumer, HeldJob};
 use driver::Driver;
 pub use hold::Hold;
+use options::MAX_SLOTS;
 pub use options::{BackoffStrategy, RateLimit, WorkerOptions};
 pub use status::Status;
 
@@ -179,10 +180,22 @@ impl Worker {
     }
 }
 
-/// Connects and makes the queues known.
+/// Connects, checks what could go wrong later, and makes the queues known.
 async fn prepare(config: &RedisConfig, options: &WorkerOptions) -> Result<(Redis, Vec<Queue>), QueueError> {
     let redis = Redis::connect(config).await?;
+    redis.check_rights(Role::Worker).await?;
     let queues: Vec<Queue> = options.queues.iter().map(|name| Queue::new(&redis, name.clone())).collect();
+    for queue in &queues {
+        redis.check_hash_tag(&queue.keys)?;
+    }
+    let slots = waiter::groups(&queues).len();
+    if slots > MAX_SLOTS {
+        let problem = format!(
+            "{slots} hash tags need as many connections, and {MAX_SLOTS} are the limit: give queues a common hash tag, \
+             or start several workers"
+        );
+        return Err(QueueError::InvalidArgument { field: "queues", problem });
+    }
     for queue in &queues {
         queue.register().await?;
     }

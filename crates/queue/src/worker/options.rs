@@ -91,6 +91,9 @@ impl fmt::Debug for BackoffStrategy {
 /// A worker is listed on this many queues at most: each listing beyond the first holds a connection open.
 pub(super) const MAX_PRESENCES: usize = 64;
 
+/// In a cluster, a worker's queues have this many hash tags at most: it waits on each with a connection of its own.
+pub(super) const MAX_SLOTS: usize = 64;
+
 impl WorkerOptions {
     /// A worker of these queues that runs one job at a time.
     #[must_use]

@@ -1,11 +1,16 @@
 //! Sleeps on the markers of all queues and says when one appeared.
+//!
+//! One connection sleeps on all of them, but in a cluster a blocking call cannot span slots: there each slot has a
+//! sleeper with a connection of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::queue::Queue;
 use crate::redis::{Arg, BlockingConnection, RedisError, Reply};
 
 /// How often the connection of a worker whose slots are all taken is looked after: BullMQ lists workers by it.
@@ -16,36 +21,84 @@ const TOUCH_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) enum Wake {
     /// A marker of the queue at this position: its score is the due time in epoch milliseconds, 0 for now.
     Marker { queue: usize, due_ms: f64 },
-    /// The time was up, or the connection broke: look at every queue.
-    Idle,
+    /// The time was up, or the connection broke: look at these queues.
+    Idle { queues: Arc<[usize]> },
 }
 
-/// The task that sleeps. It holds the worker's only blocking connection.
+/// The tasks that sleep. Each holds a blocking connection of the worker.
 pub(super) struct Waiter {
+    sleepers: Vec<Sleeper>,
+    wakes: mpsc::Receiver<(usize, Wake)>,
+}
+
+/// One task that sleeps.
+struct Sleeper {
     requests: mpsc::Sender<Duration>,
-    wakes: mpsc::Receiver<Wake>,
+    is_asleep: bool,
     task: JoinHandle<()>,
 }
 
+/// The queues one sleeper watches: their positions and markers.
+#[derive(Clone)]
+struct Watch {
+    queues: Arc<[usize]>,
+    markers: Vec<String>,
+}
+
+/// The positions of `queues` that one connection can wait for: all of them, or in a cluster those of each slot.
+pub(super) fn groups(queues: &[Queue]) -> Vec<Vec<usize>> {
+    let slot = |queue: &Queue| queue.redis.is_cluster().then(|| crate::keys::slot(queue.keys.prefix()));
+    let mut groups: Vec<(Option<u16>, Vec<usize>)> = Vec::new();
+    for (position, queue) in queues.iter().enumerate() {
+        let slot = slot(queue);
+        match groups.iter_mut().find(|(known, _)| *known == slot) {
+            Some((_, group)) => group.push(position),
+            None => groups.push((slot, vec![position])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
 impl Waiter {
-    /// A waiter on `markers`, in the order of the driver's queues.
-    pub(super) fn start(connection: BlockingConnection, markers: Vec<String>) -> Self {
-        // One sleep is asked for at a time, so one place in each direction is enough.
-        let (requests, asked) = mpsc::channel(1);
-        let (woken, wakes) = mpsc::channel(1);
-        let task = tokio::spawn(sleep_on_request(connection, markers, asked, woken));
-        Self { requests, wakes, task }
+    /// A waiter on the markers of `queues`. Each sleeper's connection carries the name, made by `name`, of the first
+    /// queue it watches.
+    pub(super) fn start(queues: &[Queue], name: impl Fn(&Queue) -> String) -> Self {
+        let groups = groups(queues);
+        // Each sleeper has one wake under way at most.
+        let (woken, wakes) = mpsc::channel(groups.len().max(1));
+        let start = |(sleeper, group): (usize, Vec<usize>)| {
+            let first = group.first().map(|first| &queues[*first])?;
+            let markers = group.iter().map(|queue| queues[*queue].keys.key("marker")).collect();
+            let connection = first.redis.blocking(name(first));
+            // One sleep is asked for at a time.
+            let (requests, asked) = mpsc::channel(1);
+            let watch = Watch { queues: group.into(), markers };
+            let task = tokio::spawn(sleep_on_request(connection, watch, asked, woken.clone(), sleeper));
+            Some(Sleeper { requests, is_asleep: false, task })
+        };
+        let sleepers = groups.into_iter().enumerate().filter_map(start).collect();
+        Self { sleepers, wakes }
     }
 
-    /// Asks for a sleep of at most `wait`.
-    pub(super) fn ask(&self, wait: Duration) {
-        let _ = self.requests.try_send(wait);
+    /// Asks for a sleep of at most `wait` of every sleeper that is awake.
+    pub(super) fn ask(&mut self, wait: Duration) {
+        for sleeper in self.sleepers.iter_mut().filter(|sleeper| !sleeper.is_asleep) {
+            sleeper.is_asleep = sleeper.requests.try_send(wait).is_ok();
+        }
     }
 
-    /// The end of the sleep that was asked for.
+    /// Whether an end of a sleep is to be expected.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.sleepers.iter().any(|sleeper| sleeper.is_asleep)
+    }
+
+    /// The end of a sleep that was asked for.
     pub(super) async fn woken(&mut self) -> Wake {
         match self.wakes.recv().await {
-            Some(wake) => wake,
+            Some((sleeper, wake)) => {
+                self.sleepers[sleeper].is_asleep = false;
+                wake
+            }
             None => std::future::pending().await,
         }
     }
@@ -53,28 +106,29 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.task.abort();
+        self.sleepers.iter().for_each(|sleeper| sleeper.task.abort());
     }
 }
 
 async fn sleep_on_request(
     mut connection: BlockingConnection,
-    markers: Vec<String>,
+    watch: Watch,
     mut asked: mpsc::Receiver<Duration>,
-    woken: mpsc::Sender<Wake>,
+    woken: mpsc::Sender<(usize, Wake)>,
+    sleeper: usize,
 ) {
     let mut pauses = pauses();
-    let _ = connection.touch().await;
+    let _ = connection.touch(&watch.markers[0]).await;
     loop {
         let wait = match tokio::time::timeout(TOUCH_INTERVAL, asked.recv()).await {
             Ok(Some(wait)) => wait,
             Ok(None) => break,
             Err(_) => {
-                let _ = connection.touch().await;
+                let _ = connection.touch(&watch.markers[0]).await;
                 continue;
             }
         };
-        let wake = match pop_marker(&mut connection, &markers, wait).await {
+        let wake = match pop_marker(&mut connection, &watch, wait).await {
             Ok(wake) => {
                 pauses = self::pauses();
                 wake
@@ -83,32 +137,29 @@ async fn sleep_on_request(
                 let pause = pauses.next().unwrap_or(Duration::from_secs(2));
                 tracing::warn!(%error, "cannot wait for jobs; looking for them instead");
                 tokio::time::sleep(pause).await;
-                Wake::Idle
+                Wake::Idle { queues: Arc::clone(&watch.queues) }
             }
         };
-        if woken.send(wake).await.is_err() {
+        if woken.send((sleeper, wake)).await.is_err() {
             break;
         }
     }
 }
 
-async fn pop_marker(
-    connection: &mut BlockingConnection,
-    markers: &[String],
-    wait: Duration,
-) -> Result<Wake, RedisError> {
-    let mut args: Vec<Arg> = markers.iter().map(Arg::from).collect();
+async fn pop_marker(connection: &mut BlockingConnection, watch: &Watch, wait: Duration) -> Result<Wake, RedisError> {
+    let idle = || Wake::Idle { queues: Arc::clone(&watch.queues) };
+    let mut args: Vec<Arg> = watch.markers.iter().map(Arg::from).collect();
     // Older servers spin on waits of a millisecond; ten are as good.
     args.push(format!("{:.3}", wait.as_secs_f64().max(0.01)).into());
     let popped = match connection.call("BZPOPMIN", args, wait).await {
         // The client takes the server's nil for a timeout of its own.
-        Err(RedisError::Lost { problem }) if problem.contains("Request timed out") => return Ok(Wake::Idle),
+        Err(RedisError::Lost { problem }) if problem.contains("Request timed out") => return Ok(idle()),
         answer => answer?.into_list(),
     };
-    let [key, _, score] = popped.as_slice() else { return Ok(Wake::Idle) };
-    let queue = key.text().and_then(|key| markers.iter().position(|marker| *marker == key));
+    let [key, _, score] = popped.as_slice() else { return Ok(idle()) };
+    let marker = key.text().and_then(|key| watch.markers.iter().position(|marker| *marker == key));
     let due_ms = Reply::text(score).and_then(|score| score.parse().ok()).unwrap_or(0.0);
-    Ok(queue.map_or(Wake::Idle, |queue| Wake::Marker { queue, due_ms }))
+    Ok(marker.map_or_else(idle, |marker| Wake::Marker { queue: watch.queues[marker], due_ms }))
 }
 
 /// Between attempts to connect again: 50 ms at first, two seconds at most, spread.
