@@ -1,6 +1,8 @@
 //! The names of a queue's keys. The wire fixes all but `operator:…`, which is ours.
 
-use operator_core::QueueName;
+use std::fmt;
+
+use operator_core::{JobId, QueueName};
 
 /// The keys of one queue, built from a prefix that is made once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,42 @@ impl Keys {
     #[must_use]
     pub fn of_job(&self, id: &str, suffix: &str) -> String {
         format!("{}{id}:{suffix}", self.prefix)
+    }
+}
+
+/// A job as other queues' keys name it: `<prefix>:<queue>:<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    /// The first part of all keys of its queue.
+    pub prefix: String,
+    /// Its queue.
+    pub queue: QueueName,
+    /// Its id.
+    pub id: JobId,
+}
+
+impl JobKey {
+    /// Takes a full job key apart. The id is what follows the last colon, as on the wire; `None` when that leaves no
+    /// prefix or no queue.
+    #[must_use]
+    pub fn parse(key: &str) -> Option<Self> {
+        let (queue_key, id) = key.rsplit_once(':')?;
+        Self::of(queue_key, id)
+    }
+
+    /// The job `id` of the queue whose keys begin with `<prefix>:<queue>`.
+    pub(crate) fn of(queue_key: &str, id: &str) -> Option<Self> {
+        let (prefix, queue) = queue_key.rsplit_once(':')?;
+        if prefix.is_empty() || id.is_empty() {
+            return None;
+        }
+        Some(Self { prefix: prefix.to_owned(), queue: QueueName::new(queue).ok()?, id: JobId::from_wire(id) })
+    }
+}
+
+impl fmt::Display for JobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.prefix, self.queue, self.id)
     }
 }
 
@@ -92,6 +130,17 @@ pub fn connection_name(prefix: &str, queue: &QueueName, worker: Option<&str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_key_is_taken_apart_at_its_last_colons() {
+        let key = JobKey::parse("bull:mail:7").unwrap();
+        assert_eq!((key.prefix.as_str(), key.queue.as_str(), key.id.as_str()), ("bull", "mail", "7"));
+        assert_eq!(JobKey::parse("a:b:mail:7").unwrap().prefix, "a:b");
+        assert_eq!(JobKey::parse("a:b:mail:7").unwrap().to_string(), "a:b:mail:7");
+        for broken in ["", "7", "mail:7", ":mail:7", "bull::7", "bull:mail:"] {
+            assert_eq!(JobKey::parse(broken), None, "{broken:?}");
+        }
+    }
 
     #[test]
     fn keys_and_connection_names_are_bullmqs() {

@@ -16,6 +16,8 @@ mod flow;
 mod limits;
 mod read;
 
+pub mod events;
+
 pub mod history;
 pub mod registry;
 
@@ -26,5 +28,8 @@ pub use clock::{Clock, now_ms};
 pub use error::{QueueError, Refusal};
 pub use flow::{AddedFlow, FlowProducer};
 pub use queue::Queue;
-pub use read::{Counts, MAX_PAGE, Range, WorkerInfo};
+pub use read::{
+    Counts, Dependency, DependencyCounts, DependencyKind, DependencyPage, FlowNode, MAX_PAGE, MetricKind,
+    MinuteMetrics, QueueMeta, Range, WorkerInfo, workers_of,
+};
 pub use redis::{Redis, RedisConfig, RedisError, Role};

@@ -96,10 +96,17 @@ script!(
     /// Replaces a job's data.
     UPDATE_DATA = "update_data", [], ["<job>"]
 );
-
 script!(
     /// Says what the user may not do.
     RIGHTS = "rights", [], ["operator:queues"]
+);
+script!(
+    /// Looks whether a job has finished.
+    FINISHED = "finished", [], ["completed", "failed", "events", "<job>"]
+);
+script!(
+    /// Pages through the waiting jobs.
+    WAITING = "waiting", [], ["wait", "paused"]
 );
 
 /// Every script, for checks that cover them all.
@@ -108,6 +115,7 @@ pub static ALL: &[&Script] = &[
     &ADD,
     &ADVANCE,
     &EXTEND,
+    &FINISHED,
     &FLOW,
     &LOG,
     &PAUSE,
@@ -121,4 +129,5 @@ pub static ALL: &[&Script] = &[
     &STALLED,
     &STATE,
     &UPDATE_DATA,
+    &WAITING,
 ];

@@ -36,6 +36,7 @@ pub(crate) use presence::Presence;
 pub(crate) use reply::{Arg, Reply};
 pub use rights::Role;
 
+use crate::events::Watches;
 use crate::keys::{self, Keys};
 use crate::scripts::{self, Script};
 
@@ -54,6 +55,8 @@ struct Connection {
     parsed: Config,
     /// Queues that were made known over this connection, so that it is done once: as many as the process uses.
     registered: Mutex<HashSet<String>>,
+    /// Who waits for jobs over this connection.
+    watches: Watches,
 }
 
 /// What commands go over.
@@ -99,7 +102,13 @@ impl Redis {
                 }
             }
         };
-        let redis = Self(Arc::new(Connection { line, config: config.clone(), parsed, registered: Mutex::default() }));
+        let redis = Self(Arc::new(Connection {
+            line,
+            config: config.clone(),
+            parsed,
+            registered: Mutex::default(),
+            watches: Watches::default(),
+        }));
         check::servers(&redis).await?;
         Ok(redis)
     }
@@ -245,6 +254,10 @@ impl Redis {
     /// Remembers that `queue` was made known.
     pub(crate) fn note_registered(&self, queue: &str) {
         self.registered().insert(queue.to_owned());
+    }
+
+    pub(crate) fn watches(&self) -> &Watches {
+        &self.0.watches
     }
 
     fn registered(&self) -> MutexGuard<'_, HashSet<String>> {

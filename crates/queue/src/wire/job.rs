@@ -96,3 +96,8 @@ fn round(number: f64) -> u64 {
 fn small(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
+
+/// A result, or another value, that its writer should have made JSON: it is text where it is not.
+pub(crate) fn json_or_text(text: String) -> Json {
+    Json::parse(text.clone()).or_else(|_| Json::encode(&text)).unwrap_or_default()
+}
