@@ -57,6 +57,11 @@ const operations = {
   startQueueEvents: async ({ queue, ...opts }) => {
     await listen(queue, opts).waitUntilReady();
   },
+  publishEvent: async ({ queue, event, maxEvents }) => {
+    const producer = new bullmq.QueueEventsProducer(queue, { prefix, connection: connection() });
+    await producer.publishEvent(event, maxEvents);
+    await producer.close();
+  },
   stopQueueEvents: async ({ queue }) => {
     await listen(queue).close();
     listeners.delete(queue);

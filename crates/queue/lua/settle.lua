@@ -10,7 +10,8 @@
 --     attempts]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back, 6 postponed,
 --     7 parked until its children have finished; value is the result as JSON, the reason as text, or the key of the
 --     one child to wait for; a keep count or age of -1 is none
---   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil]: what to claim
+--   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil, minutes or nil]:
+--     what to claim, and for how many minutes finished jobs are counted
 --   5 how many entries history may hold; 0 keeps none
 --   6.. with history, the record of each outcome (Redis' msgpack reads no binary, so they are not in the list)
 -- Reply
@@ -36,7 +37,7 @@ local meta = read_meta(keys.meta)
 
 local refused, has_finished, limiter = {}, false, nil
 if #outcomes > 0 then
-    refused, has_finished, limiter = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5)
+    refused, has_finished, limiter = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5, wanted[7])
 end
 
 local jobs, next_due, rate_ttl = {}, 0, 0

@@ -38,7 +38,7 @@ script!(
 );
 script!(
     /// Settles outcomes and claims jobs.
-    SETTLE = "settle", ["meta", "enqueue", "parent", "remove", "dedup", "promote", "settle", "claim"],
+    SETTLE = "settle", ["meta", "enqueue", "parent", "remove", "dedup", "promote", "metrics", "settle", "claim"],
     [
         "wait", "prioritized", "delayed", "active", "marker", "meta", "completed", "failed", "stalled", "limiter",
         "pc", "events", "operator:history"

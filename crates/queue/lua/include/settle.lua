@@ -1,6 +1,6 @@
 -- include/settle.lua: the outcomes of jobs that ran, a whole batch at a time.
--- Uses: enqueue, meta, parent, remove, dedup. Bounds: a constant number of commands per job and per batch, and the
--- keep policies' own limits.
+-- Uses: enqueue, meta, parent, remove, dedup, metrics. Bounds: a constant number of commands per job and per batch, and
+-- the keep policies' own limits.
 
 local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
 local LOCK_MISMATCH, FAILED_CHILDREN, NOTHING_PENDING = -6, -9, 1
@@ -203,19 +203,21 @@ local function hand_back(_, keys, outcome, fields, add_event)
     add_event("event", "waiting", "jobId", id, "prev", "active")
 end
 
--- Settles the outcomes and returns the refused, whether a job finished, and the limiter's value. The record of an outcome is the argument
--- that many places after `records_at`.
-local function settle(prefix, keys, outcomes, meta, now, history_max, records_at)
+-- Settles the outcomes and returns the refused, whether a job finished, and the limiter's value. The record of an outcome
+-- is the argument that many places after `records_at`; finished jobs are counted for `max_minutes`, if that is given.
+local function settle(prefix, keys, outcomes, meta, now, history_max, records_at, max_minutes)
     local accepted, refused, limiter = check_ownership(prefix, keys, outcomes, history_max > 0)
     local finished = { completed = new_finished(prefix, keys.completed, now),
         failed = new_finished(prefix, keys.failed, now) }
     local add_event = event_writer(keys.events, meta.max_events)
     local history, has_finished, has_waiting, has_delayed = {}, false, false, false
+    local counted = { [COMPLETED] = 0, [FAILED] = 0 }
     for _, pair in ipairs(accepted) do
         local outcome, fields = pair[1], pair[2]
         local kind = outcome[KIND]
         if kind == COMPLETED or kind == FAILED then
             has_finished = true
+            counted[kind] = counted[kind] + 1
             if fields[6] then release_deduplication(prefix, outcome[ID], fields[6], now) end
             finish(prefix, outcome, fields, finished, add_event, now)
             if history_max > 0 then
@@ -240,6 +242,10 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
     end
     finished.completed.flush()
     finished.failed.flush()
+    if max_minutes then
+        count_minutes(prefix, "completed", counted[COMPLETED], max_minutes, now)
+        count_minutes(prefix, "failed", counted[FAILED], max_minutes, now)
+    end
     if #history > 0 then redis.call("XADD", keys.history, "MAXLEN", "~", history_max, "*", unpack(history)) end
     if has_delayed then wake_when_due(keys.marker, keys.delayed) end
     if has_waiting and not is_paused_or_maxed(meta, keys.active) then wake_now(keys.marker) end

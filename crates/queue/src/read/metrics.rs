@@ -41,8 +41,8 @@ pub struct MinuteMetrics {
     pub point_count: u64,
 }
 
-/// The most minutes one read returns: more than the two weeks that BullMQ's longest usual setting keeps.
-const MAX_POINTS: i64 = 50_000;
+/// The most minutes one read returns: as many as a worker of ours keeps.
+const MAX_POINTS: i64 = 100_000;
 
 impl Queue {
     /// The minutes from `first` (0 is the newest) to `last` (negative counts from the oldest), both included. Nothing is

@@ -23,10 +23,14 @@ pub struct Range {
 /// The most jobs one page may hold, so that no read holds the server up.
 pub const MAX_PAGE: u64 = 1000;
 
+/// Where every list has ended: the greatest position that a script counts exactly.
+const MAX_POSITION: u64 = 1 << 52;
+
 impl Range {
     /// The first and last position, with no more than [`MAX_PAGE`] in between.
     fn bounds(self) -> (u64, u64) {
-        (self.first, self.last.min(self.first.saturating_add(MAX_PAGE - 1)))
+        let first = self.first.min(MAX_POSITION);
+        (first, self.last.min(first + MAX_PAGE - 1))
     }
 
     /// The same page as `LRANGE` counts it in a list that holds its newest at the left: an ascending one from the right.

@@ -81,6 +81,10 @@ pub(super) struct Claimed {
     pub(super) job: Result<Job, QueueError>,
 }
 
+/// The most minutes that are counted: the script writes as many at once when nothing finished for that long. BullMQ's
+/// longest usual setting is 80 640.
+const MAX_MINUTES: u32 = 100_000;
+
 /// What does not change between the calls of a worker.
 pub(super) struct Terms {
     worker: Option<String>,
@@ -89,6 +93,7 @@ pub(super) struct Terms {
     max_stalled: u32,
     keep: KeepDefaults,
     history_max_entries: Option<u64>,
+    max_minutes: Option<u32>,
     limiter: Option<RateLimit>,
     pub(super) rules: RetryRules,
 }
@@ -102,6 +107,10 @@ impl Terms {
             max_stalled: options.max_stalled,
             keep: KeepDefaults { completed: options.keep_completed, failed: options.keep_failed },
             history_max_entries: options.history_max_entries,
+            max_minutes: options
+                .metrics_max_data_points
+                .filter(|minutes| *minutes > 0)
+                .map(|minutes| minutes.min(MAX_MINUTES)),
             limiter: options.limiter,
             rules: RetryRules { backoff: options.backoff.clone(), max_started: options.max_started_attempts },
         }
@@ -125,7 +134,8 @@ impl Terms {
         let with_history = self.history_max_entries.is_some();
         let outcomes = outcome::pack(&request.outcomes, self.keep);
         let limits = (self.limiter.map(|limit| limit.max), self.limiter.map(|limit| ms(limit.duration)));
-        let claim = (request.claim.count, &*request.claim.token, self.lock_ms, worker, limits.0, limits.1);
+        let claim =
+            (request.claim.count, &*request.claim.token, self.lock_ms, worker, limits.0, limits.1, self.max_minutes);
         let mut args: Vec<Arg> = vec![
             queue.keys.prefix().into(),
             now.into(),

@@ -29,6 +29,9 @@ pub struct WorkerOptions {
     pub keep_failed: Keep,
     /// How many history entries may wait per queue for a dispatcher; `None` leaves no history.
     pub history_max_entries: Option<u64>,
+    /// For how many minutes the finished jobs of each are counted, as BullMQ's `metrics.maxDataPoints` does; `None`
+    /// counts nothing.
+    pub metrics_max_data_points: Option<u32>,
     /// How long an idle worker sleeps before it looks by itself, should a wake-up be lost.
     pub idle_wait: Duration,
     /// How many jobs of a queue may start in a stretch of time; the workers of the queue share one count. A limit of
@@ -108,6 +111,7 @@ impl WorkerOptions {
             keep_completed: Keep::All,
             keep_failed: Keep::All,
             history_max_entries: None,
+            metrics_max_data_points: None,
             idle_wait: Duration::from_secs(5),
             limiter: None,
             max_started_attempts: None,
