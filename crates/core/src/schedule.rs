@@ -1,10 +1,13 @@
-//! When a scheduler's next job is due. BullMQ's rules (bullmq-wire section 3.13), so that mixed fleets agree.
+//! When a scheduler's cron pattern is due, in the dialect and by the clock changes of BullMQ's parser (cron-parser 5), so
+//! that mixed fleets agree on every slot. The slots of `every` are the scripts' business: they depend on what is stored.
 
-use croner::Cron;
-use croner::parser::{CronParser, Year};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+mod pattern;
+mod walk;
+mod zone;
+
 use thiserror::Error;
+
+use pattern::Pattern;
 
 /// Why a schedule cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -17,47 +20,131 @@ pub enum InvalidSchedule {
         /// What is wrong with it.
         problem: String,
     },
+    /// The pattern names dates that do not come.
+    #[error("pattern `{pattern}` never fires: no year has the dates it names; check its days and months")]
+    NeverFires {
+        /// The refused pattern.
+        pattern: String,
+    },
     /// No time zone of this name exists.
     #[error("tz `{zone}` is not a time zone: use a name such as Europe/Berlin")]
     Zone {
         /// The refused name.
         zone: String,
     },
-}
-
-/// The slot that follows `slot_ms` of a scheduler that repeats every `every_ms`. A slot that has passed is skipped to
-/// the next one on the grid that `offset_ms` shifts.
-#[must_use]
-pub fn next_every(slot_ms: u64, every_ms: u64, offset_ms: u64, now_ms: u64) -> u64 {
-    let every_ms = every_ms.max(1);
-    let next = slot_ms + every_ms;
-    if next >= now_ms {
-        return next;
-    }
-    let on_grid = now_ms / every_ms * every_ms + offset_ms;
-    if on_grid <= now_ms { on_grid + every_ms } else { on_grid }
+    /// A scheduler repeats at an interval or by a pattern.
+    #[error("repeat has both every and pattern: keep the one you mean")]
+    BothKinds,
+    /// There is nothing to repeat by.
+    #[error("repeat has neither every nor pattern: give milliseconds or a cron pattern")]
+    NeitherKind,
+    /// The interval is outside what can be kept.
+    #[error("repeat.every is {every_ms}: give 1 to {max_ms} milliseconds (100 years)")]
+    Every {
+        /// The refused interval.
+        every_ms: u64,
+        /// The longest one.
+        max_ms: u64,
+    },
+    /// An offset shifts slots within their interval.
+    #[error("repeat.offset is {offset_ms} and repeat.every {every_ms}: give an offset below the interval")]
+    Offset {
+        /// The refused offset.
+        offset_ms: u64,
+        /// The interval.
+        every_ms: u64,
+    },
+    /// A scheduler that may not run once does nothing.
+    #[error("repeat.limit is 0: give at least 1, or leave it out")]
+    ZeroLimit,
+    /// The end lies before the start.
+    #[error("repeat.startDate is {start_ms} and repeat.endDate {end_ms}: the start must come first")]
+    EndsBeforeStart {
+        /// The start, epoch milliseconds.
+        start_ms: u64,
+        /// The end, epoch milliseconds.
+        end_ms: u64,
+    },
+    /// The end has passed.
+    #[error("repeat.endDate is {end_ms}, which has passed: give a time after {now_ms}, or leave it out")]
+    Ended {
+        /// The end, epoch milliseconds.
+        end_ms: u64,
+        /// The clock.
+        now_ms: u64,
+    },
+    /// The start is further away than delays can be kept in order.
+    #[error("repeat.startDate is {start_ms}: give a time within 100 years")]
+    StartsTooLate {
+        /// The start, epoch milliseconds.
+        start_ms: u64,
+    },
+    /// At once and not before a date exclude each other.
+    #[error("repeat has both immediately and startDate: keep the one you mean")]
+    ImmediatelyFromLater,
+    /// An id is needed to find the scheduler again.
+    #[error("the scheduler id is empty: give it at least one character")]
+    EmptyId,
+    /// Readers of BullMQ 6 take such an id for a repeatable job of BullMQ 5 and give up.
+    #[error(
+        "scheduler id `{id}` has the form of BullMQ 5's repeatable jobs (five segments that end in a number or \
+         contain a space), which stops BullMQ 6: use fewer colons"
+    )]
+    LegacyId {
+        /// The refused id.
+        id: String,
+    },
+    /// Every job of a scheduler has its own id, delay and no parent, and none may be merged with another.
+    #[error("template.opts.{option} cannot be set: {problem}")]
+    TemplateOption {
+        /// The refused option.
+        option: &'static str,
+        /// Why, and what to do.
+        problem: &'static str,
+    },
 }
 
 /// The first time after `after_ms` that `pattern` names in the time zone `zone` (UTC when none is given); `None` when
-/// there is none.
+/// there is none within the search's bound.
+///
+/// Patterns of fewer than five fields are read as BullMQ reads them, with `*` for those that are missing in front:
+/// [`check_cron`] refuses them where a schedule is made.
 ///
 /// # Errors
 /// [`InvalidSchedule`] for a pattern or zone that cannot be read.
 pub fn next_cron(pattern: &str, zone: Option<&str>, after_ms: u64) -> Result<Option<u64>, InvalidSchedule> {
-    let invalid = |problem: String| InvalidSchedule::Pattern { pattern: pattern.to_owned(), problem };
-    let cron = parse(pattern).map_err(|error| invalid(error.to_string()))?;
-    let zone = match zone {
-        None => TimeZone::UTC,
-        Some(name) => TimeZone::get(name).map_err(|_| InvalidSchedule::Zone { zone: name.to_owned() })?,
-    };
-    let after = i64::try_from(after_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let after = after.ok_or_else(|| invalid("the time to start from is out of range".to_owned()))?;
-    let next = cron.find_next_occurrence(&after.to_zoned(zone), false).ok();
-    Ok(next.and_then(|next| u64::try_from(next.timestamp().as_millisecond()).ok()))
+    let parsed = Pattern::parse(pattern)
+        .map_err(|problem| InvalidSchedule::Pattern { pattern: pattern.to_owned(), problem: problem.to_string() })?;
+    let zone = zone::find(zone)?;
+    Ok(i64::try_from(after_ms).ok().and_then(|after_ms| walk::next(&parsed, &zone, after_ms)))
 }
 
-fn parse(pattern: &str) -> Result<Cron, croner::errors::CronError> {
-    CronParser::builder().year(Year::Disallowed).build().parse(pattern)
+/// Refuses a pattern that nobody should start a schedule with: one that cannot be read, has fewer than five fields, or
+/// does not fire after `now_ms`.
+///
+/// # Errors
+/// [`InvalidSchedule`], which names what is wrong.
+pub fn check_cron(pattern: &str, zone: Option<&str>, now_ms: u64) -> Result<(), InvalidSchedule> {
+    let fields = pattern.split_whitespace().count();
+    if !pattern.starts_with('@') && fields < 5 {
+        let problem = format!("it has {fields} fields");
+        return Err(InvalidSchedule::Pattern { pattern: pattern.to_owned(), problem });
+    }
+    match next_cron(pattern, zone, now_ms)? {
+        Some(_) => Ok(()),
+        None => Err(InvalidSchedule::NeverFires { pattern: pattern.to_owned() }),
+    }
+}
+
+/// Whether `id` has the form of a BullMQ 5 repeatable job's key: `name:id:endDate:tz:pattern-or-interval`.
+#[must_use]
+pub fn is_legacy_id(id: &str) -> bool {
+    let mut segments = id.splitn(5, ':');
+    let (Some(end_date), Some(_zone), Some(rest)) = (segments.nth(2), segments.next(), segments.next()) else {
+        return false;
+    };
+    let is_numeric = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    is_numeric(end_date) && !rest.is_empty() && (rest.contains(' ') || is_numeric(rest))
 }
 
 #[cfg(test)]
@@ -68,25 +155,34 @@ mod tests {
     const NOW: u64 = 1_700_000_000_000;
 
     #[test]
-    fn the_next_slot_keeps_its_distance_and_skips_what_has_passed() {
-        assert_eq!(next_every(1000, 600, 400, 1100), 1600);
-        assert_eq!(next_every(1000, 600, 598, 10_000), 10_198);
-        assert_eq!(next_every(1000, 600, 0, 10_200), 10_800);
-    }
-
-    #[test]
     fn patterns_of_five_and_six_fields_are_read() {
         let next = |pattern, zone| next_cron(pattern, zone, NOW).unwrap().map(crate::time::iso);
         assert_eq!(next("*/2 * * * * *", None).unwrap(), "2023-11-14T22:13:22.000Z");
         assert_eq!(next("0 0 * * *", None).unwrap(), "2023-11-15T00:00:00.000Z");
         assert_eq!(next("0 0 * * *", Some("Europe/Berlin")).unwrap(), "2023-11-14T23:00:00.000Z");
         assert_eq!(next("0 12 * * 0", None).unwrap(), "2023-11-19T12:00:00.000Z");
-        assert_eq!(next("0 0 30 2 *", None), None, "a date that never comes");
+        assert_eq!(next("@weekdays", None).unwrap(), "2023-11-15T00:00:00.000Z");
+        assert_eq!(next("0 0 31 2,4 *", None), None, "dates that never come");
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        assert!(matches!(next_cron("every day", None, NOW), Err(InvalidSchedule::Pattern { .. })));
+        for pattern in ["every day", "", "* * * *", "60 * * * *", "0 0 31 2 *", "1-5,3 * * * *", "@reboot"] {
+            let refused = check_cron(pattern, None, NOW);
+            assert!(matches!(refused, Err(InvalidSchedule::Pattern { .. })), "{pattern}: {refused:?}");
+        }
+        let refused = check_cron("0 0 31 2,4 *", None, NOW);
+        assert!(matches!(refused, Err(InvalidSchedule::NeverFires { .. })), "{refused:?}");
         assert!(matches!(next_cron("* * * * *", Some("Mars/Base"), NOW), Err(InvalidSchedule::Zone { .. })));
+    }
+
+    #[test]
+    fn ids_of_the_old_form_are_known() {
+        for id in ["a:b:::5000", "a:b:17:UTC:0 * * * *", "a::::60", "a:b:::x:y z"] {
+            assert!(is_legacy_id(id), "{id}");
+        }
+        for id in ["a", "a:b:c:d:5", "a:b:::", "a:b:::x", "a:b:1:2", "tenant:1:2:3:x4"] {
+            assert!(!is_legacy_id(id), "{id}");
+        }
     }
 }

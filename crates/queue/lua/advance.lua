@@ -2,54 +2,47 @@
 --
 -- KEYS
 --   1 repeat  2 wait  3 prioritized  4 delayed  5 active  6 marker  7 meta  8 id  9 pc  10 events
+--   11 the scheduler
 -- ARGV
 --   1 key prefix of the queue, with the trailing colon
 --   2 scheduler id
---   3 slot of the claimed job, epoch ms
---   4 slot of the next job, epoch ms
+--   3 id of the claimed job
+--   4 next slot of the job's pattern, epoch ms; empty when it has none
 --   5 options of the next job as JSON
 --   6 the worker's clock, epoch ms
---   7 priority
 -- Reply
---   1 made, 0 not: the scheduler is gone or has moved on, or the job exists
+--   id of the job made; nil when the scheduler is gone or has moved on, or the job exists
 -- Events
 --   `added` and `delayed` or `waiting`; `duplicated` for a job that exists
 -- Bounds
 --   a constant number of commands
 local prefix, scheduler, now = ARGV[1], ARGV[2], tonumber(ARGV[6])
-local events = KEYS[10]
-local current = redis.call("ZSCORE", KEYS[1], scheduler)
-if not current or string.format("%.0f", tonumber(current)) ~= ARGV[3] then return 0 end
+local opts = cjson.decode(ARGV[5])
+local current = tonumber(redis.call("ZSCORE", KEYS[1], scheduler))
+if not current or iteration_id(scheduler, current) ~= ARGV[3] then return false end
+local name, data, every, offset = unpack(redis.call("HMGET", KEYS[11], "name", "data", "every", "offset"))
+if not name then return false end
 
-local id = "repeat:" .. scheduler .. ":" .. ARGV[4]
-local job_key = prefix .. id
-if redis.call("EXISTS", job_key) == 1 then
-    redis.call("XADD", events, "*", "event", "duplicated", "jobId", id)
-    return 0
+-- What is stored counts: the scheduler may have been changed since the job was made.
+local wanted = type(opts["repeat"]) == "table" and opts["repeat"] or {}
+every = tonumber(every) or tonumber(wanted.every)
+local slot = tonumber(ARGV[4])
+if every then
+    slot = following_slot(current, now, every, tonumber(offset) or tonumber(wanted.offset) or 0)
 end
-local scheduler_key = prefix .. "repeat:" .. scheduler
-local template = redis.call("HMGET", scheduler_key, "name", "data")
-redis.call("ZADD", KEYS[1], ARGV[4], scheduler)
-redis.call("HINCRBY", scheduler_key, "ic", 1)
-redis.call("INCR", KEYS[8])
-
+if not slot then return false end
 local meta = read_meta(KEYS[7])
-local name, due, priority = template[1] or "", tonumber(ARGV[4]), tonumber(ARGV[7])
-local delay = math.max(0, due - now)
-redis.call("HSET", job_key, "name", name, "data", template[2] or "{}", "opts", ARGV[5], "timestamp", now,
-    "delay", delay, "priority", priority, "rjk", scheduler)
-redis.call("XADD", events, "MAXLEN", "~", meta.max_events, "*", "event", "added", "jobId", id, "name", name)
-if delay > 0 then
-    redis.call("ZADD", KEYS[4], delayed_scorer(KEYS[4])(due), id)
-    redis.call("XADD", events, "*", "event", "delayed", "jobId", id, "delay", due)
-    wake_when_due(KEYS[6], KEYS[4])
-    return 1
+if redis.call("EXISTS", prefix .. iteration_id(scheduler, slot)) == 1 then
+    redis.call("XADD", KEYS[10], "MAXLEN", "~", meta.max_events, "*", "event", "duplicated",
+        "jobId", iteration_id(scheduler, slot))
+    return false
 end
-if priority > 0 then
-    redis.call("ZADD", KEYS[3], priority_score(priority, redis.call("INCR", KEYS[9])), id)
-else
-    redis.call("LPUSH", KEYS[2], id)
-end
-redis.call("XADD", events, "*", "event", "waiting", "jobId", id)
-if not is_paused_or_maxed(meta, KEYS[5]) then wake_now(KEYS[6]) end
-return 1
+local json
+opts, json = iteration_opts(opts, scheduler, slot, now)
+redis.call("ZADD", KEYS[1], slot, scheduler)
+redis.call("HINCRBY", KEYS[11], "ic", 1)
+add_iteration(prefix, {
+    wait = KEYS[2], prioritized = KEYS[3], delayed = KEYS[4], active = KEYS[5], marker = KEYS[6], id = KEYS[8],
+    pc = KEYS[9], events = KEYS[10]
+}, meta, { scheduler = scheduler, slot = slot, name = name, data = data or "{}", opts = opts, json = json, now = now })
+return opts.jobId

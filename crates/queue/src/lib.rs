@@ -15,6 +15,7 @@ mod admin;
 mod flow;
 mod limits;
 mod read;
+mod schedulers;
 
 pub mod events;
 
@@ -33,3 +34,6 @@ pub use read::{
     MinuteMetrics, QueueMeta, Range, WorkerInfo, workers_of,
 };
 pub use redis::{Redis, RedisConfig, RedisError, Role};
+pub use schedulers::{
+    JobTemplate, PendingIteration, Repair, RepairOutcome, Repeat, Scheduler, SchedulerTemplate, Stopped,
+};

@@ -46,8 +46,31 @@ script!(
 );
 script!(
     /// Makes the next job of a scheduler.
-    ADVANCE = "advance", ["meta", "enqueue"],
-    ["repeat", "wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events"]
+    ADVANCE = "advance", ["meta", "enqueue", "scheduler"],
+    ["repeat", "wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events", "<job>"]
+);
+script!(
+    /// Makes a scheduler or changes one.
+    UPSERT_SCHEDULER = "upsert_scheduler", ["meta", "enqueue", "parent", "remove", "dedup", "scheduler"],
+    [
+        "repeat", "wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events", "paused",
+        "<job>"
+    ]
+);
+script!(
+    /// Ends a scheduler.
+    REMOVE_SCHEDULER = "remove_scheduler", ["meta", "enqueue", "parent", "remove", "scheduler"],
+    ["repeat", "delayed", "events", "<job>"]
+);
+script!(
+    /// Finds schedulers that have stopped.
+    STOPPED_SCHEDULERS = "stopped_schedulers", ["meta", "enqueue", "scheduler", "iteration_state"], ["repeat"]
+);
+script!(
+    /// Sets a stopped scheduler going again.
+    REPAIR_SCHEDULER = "repair_scheduler",
+    ["meta", "enqueue", "parent", "remove", "scheduler", "iteration_state"],
+    ["repeat", "wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events", "<job>"]
 );
 script!(
     /// Renews locks.
@@ -123,11 +146,15 @@ pub static ALL: &[&Script] = &[
     &PROMOTE,
     &RECLAIM,
     &REMOVE,
+    &REMOVE_SCHEDULER,
+    &REPAIR_SCHEDULER,
     &RETRY,
     &RIGHTS,
     &SETTLE,
     &STALLED,
     &STATE,
+    &STOPPED_SCHEDULERS,
     &UPDATE_DATA,
+    &UPSERT_SCHEDULER,
     &WAITING,
 ];

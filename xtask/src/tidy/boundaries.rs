@@ -36,7 +36,7 @@ const BOUNDARIES: &[Boundary] = &[
 const OWNED: &[(&str, &str)] = &[("fred", "operator-queue"), ("sqlx", "operator-store")];
 
 /// What core may be made of: data and rules, nothing that does I/O, keeps time or throws dice by itself.
-const CORE_IS_MADE_OF: &[&str] = &["serde", "serde_json", "thiserror", "uuid", "jiff", "croner"];
+const CORE_IS_MADE_OF: &[&str] = &["serde", "serde_json", "thiserror", "uuid", "jiff"];
 
 /// Ways to read a clock, dice or the outside world, which core leaves to its callers.
 const NOT_IN_CORE: &[&str] = &[

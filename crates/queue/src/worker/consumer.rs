@@ -8,7 +8,7 @@ use std::time::Duration;
 use operator_core::{Failure, Job, Json};
 use uuid::Uuid;
 
-use super::call::{Claim, Settle, Settled, Terms};
+use super::call::{Claim, Settle, Settled, Terms, advance_scheduler};
 use super::hold::Hold;
 use super::options::{RateLimit, WorkerOptions};
 use crate::error::QueueError;
@@ -100,7 +100,7 @@ impl Consumer {
     async fn claimed(&self, settled: Settled, token: Arc<str>) -> Result<Claimed, QueueError> {
         let job = settled.claimed.into_iter().next().map(|claimed| claimed.job).transpose()?;
         if let Some(job) = &job {
-            self.queue.advance_scheduler(job).await?;
+            advance_scheduler(&self.queue, job).await;
         }
         Ok(Claimed {
             job: job.map(|job| self.held(job, token)),

@@ -4,7 +4,6 @@
 //! The driver has a thread and a connection of its own, so that a job which blocks the program's threads stops neither
 //! the renewal of locks nor the answers of others. Jobs run on the runtime that [`Worker::start`] was called on.
 
-mod advance;
 mod call;
 mod consumer;
 mod driver;

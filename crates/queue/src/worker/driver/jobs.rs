@@ -43,11 +43,6 @@ impl Driver {
         let hold = Hold::new(served.queue.clone(), Arc::clone(&job), Arc::clone(token), Arc::clone(&self.terms));
         served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
         served.metrics.started(&job, served.queue.now_ms());
-        if let Some(reason) = self.terms.must_fail(&job) {
-            let verdict = Verdict::failed(&job, &reason);
-            served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
-            return;
-        }
         if job.scheduler_id.is_some() {
             // Its slot is taken while the scheduler is advanced.
             self.promised += 1;
@@ -61,11 +56,16 @@ impl Driver {
         }
     }
 
-    /// Runs a held job, unless it was lost before it began.
+    /// Runs a held job, unless it was lost before it began or has to fail without running.
     pub(super) fn run_job(&mut self, position: usize, job: Arc<Job>, token: Arc<str>) {
-        let served = &self.queues[position];
+        let served = &mut self.queues[position];
         let Some(lease) = served.leases.get(job.id.as_str(), &token) else { return };
         let (hold, cancelled) = (lease.hold.clone(), lease.cancelled.clone());
+        if let Some(reason) = self.terms.must_fail(&job) {
+            let verdict = Verdict::failed(&job, &reason);
+            served.outcomes.push(Outcome { job, token, verdict, is_repeated: false });
+            return;
+        }
         let queue = served.queue.clone();
         let claimed = ClaimedJob { job: Arc::clone(&job), queue, hold: hold.clone(), cancelled: cancelled.clone() };
         let handler = Arc::clone(&self.handler);
