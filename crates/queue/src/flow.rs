@@ -1,6 +1,9 @@
 //! Adding flows: trees of jobs, in any number of queues, where each waits for those below it.
 
-use operator_core::{FlowJob, InvalidOptions, JobId, ParentRef, QueueName};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use operator_core::{FlowJob, InvalidOptions, JobId, JobOptions, ParentRef, QueueName};
 use serde::Serialize;
 
 use crate::add::read_added;
@@ -34,16 +37,19 @@ pub struct FlowProducer {
     max_data_bytes: Option<u64>,
 }
 
-/// A job of the tree in the flat order of the call: parents before their children.
+/// A job of a tree, in the flat order of the call.
 struct Node<'a> {
     job: &'a FlowJob,
-    opts: operator_core::JobOptions,
+    opts: JobOptions,
     id: JobId,
     queue: usize,
-    children: usize,
+    /// The position of the job that waits for it.
+    parent: Option<usize>,
+    /// The positions of the jobs that it waits for.
+    children: Range<usize>,
 }
 
-/// What a call adds.
+/// What a call adds: the roots of all flows, then their children, and so on, as BullMQ orders them.
 #[derive(Default)]
 struct Plan<'a> {
     queues: Vec<Queue>,
@@ -88,10 +94,7 @@ impl FlowProducer {
     /// # Errors
     /// As [`FlowProducer::add`].
     pub async fn add_bulk(&self, flows: &[FlowJob]) -> Result<Vec<AddedFlow>, QueueError> {
-        let mut plan = Plan::default();
-        for flow in flows {
-            self.plan(&mut plan, flow, None, &mut Vec::new())?;
-        }
+        let plan = self.plan(flows)?;
         let Some(first) = plan.queues.first().cloned() else { return Ok(Vec::new()) };
         for queue in &plan.queues {
             queue.ensure_registered().await?;
@@ -107,44 +110,46 @@ impl FlowProducer {
             let queue = node.job.queue_name.to_string();
             metrics::counter!("operator_jobs_added_total", "queue" => queue).increment(1);
         }
-        let mut trees = plan.nodes.iter().zip(ids);
-        Ok(flows.iter().map(|_| tree(&mut trees)).collect())
+        Ok((0..flows.len()).map(|root| plan.tree(root, &ids)).collect())
     }
 
-    /// Lays out `job` and all below it. `above` are the jobs that wait for it.
-    fn plan<'a>(
-        &self,
-        plan: &mut Plan<'a>,
-        job: &'a FlowJob,
-        parent: Option<ParentRef>,
-        above: &mut Vec<(QueueName, JobId)>,
-    ) -> Result<(), QueueError> {
-        if plan.nodes.len() >= self.max_jobs {
-            let problem = format!("has more than {} jobs: add it in parts, or raise the limit", self.max_jobs);
-            return Err(QueueError::InvalidArgument { field: "flow", problem });
+    fn plan<'a>(&self, flows: &'a [FlowJob]) -> Result<Plan<'a>, QueueError> {
+        let mut plan = Plan::default();
+        let mut coming: VecDeque<(&FlowJob, Option<usize>)> = flows.iter().map(|flow| (flow, None)).collect();
+        while let Some((job, parent)) = coming.pop_front() {
+            if plan.nodes.len() >= self.max_jobs {
+                let problem = format!("has more than {} jobs: add it in parts, or raise the limit", self.max_jobs);
+                return Err(QueueError::InvalidArgument { field: "flow", problem });
+            }
+            let node = self.node(&mut plan, job, parent)?;
+            let position = plan.nodes.len();
+            // Whatever is coming already stands before them.
+            let first_child = position + 1 + coming.len();
+            plan.nodes.push(Node { children: first_child..first_child + job.children.len(), ..node });
+            coming.extend(job.children.iter().map(|child| (child, Some(position))));
         }
-        let position = self.queue_position(plan, &job.queue_name);
+        Ok(plan)
+    }
+
+    /// Checks one job against those above it.
+    fn node<'a>(&self, plan: &mut Plan<'a>, job: &'a FlowJob, parent: Option<usize>) -> Result<Node<'a>, QueueError> {
+        let queue = self.queue_position(plan, &job.queue_name);
         let mut opts = job.opts.clone();
-        if parent.is_some() {
-            opts.parent = parent;
+        if let Some(parent) = parent.map(|parent| &plan.nodes[parent]) {
+            let key = format!("{}:{}", self.redis.prefix(), parent.job.queue_name);
+            opts.parent = Some(ParentRef { id: parent.id.clone(), queue: key });
         }
         if !job.children.is_empty() && opts.deduplication.is_some() {
             return Err(InvalidOptions::DeduplicatedParent.into());
         }
-        let id = plan.queues[position].check(&job.data, &opts)?;
-        let place = (job.queue_name.clone(), id.clone());
-        if above.contains(&place) {
+        let id = plan.queues[queue].check(&job.data, &opts)?;
+        let above = |position: Option<usize>| position.and_then(|position| plan.nodes[position].parent);
+        let is_above = std::iter::successors(parent, |position| above(Some(*position)))
+            .any(|position| plan.nodes[position].id == id && plan.nodes[position].queue == queue);
+        if is_above {
             return Err(InvalidOptions::OwnParent.into());
         }
-        let queue = format!("{}:{}", self.redis.prefix(), job.queue_name);
-        let children = job.children.len();
-        plan.nodes.push(Node { job, opts, id: id.clone(), queue: position, children });
-        above.push(place);
-        for child in &job.children {
-            self.plan(plan, child, Some(ParentRef { id: id.clone(), queue: queue.clone() }), above)?;
-        }
-        above.pop();
-        Ok(())
+        Ok(Node { job, opts, id, queue, parent, children: 0..0 })
     }
 
     fn queue_position(&self, plan: &mut Plan<'_>, name: &QueueName) -> usize {
@@ -171,6 +176,16 @@ impl Plan<'_> {
             u64::from(is_repeated).into(),
         ]
     }
+
+    /// The job at `position` and those below it, with the ids under which they are in their queues.
+    fn tree(&self, position: usize, ids: &[JobId]) -> AddedFlow {
+        let node = &self.nodes[position];
+        AddedFlow {
+            queue_name: node.job.queue_name.clone(),
+            id: ids[position].clone(),
+            children: node.children.clone().map(|child| self.tree(child, ids)).collect(),
+        }
+    }
 }
 
 /// A job as `add.lua` takes it, the position of its queue, and whether it waits for children.
@@ -181,13 +196,6 @@ impl Node<'_> {
     fn to_wire(&self, now: u64, is_repeated: bool) -> WireFlowJob<'_> {
         let may_exist = is_repeated || self.opts.job_id.is_some();
         let job = WireJob::new(&self.id, may_exist, &self.job.name, &self.job.data, &self.opts, now);
-        WireFlowJob(job, self.queue + 1, self.children > 0)
+        WireFlowJob(job, self.queue + 1, !self.job.children.is_empty())
     }
-}
-
-/// The next tree of the flat list.
-fn tree<'a>(nodes: &mut impl Iterator<Item = (&'a Node<'a>, JobId)>) -> AddedFlow {
-    let (node, id) = nodes.next().expect("the plan has a node for every job of the flow");
-    let children = (0..node.children).map(|_| tree(nodes)).collect();
-    AddedFlow { queue_name: node.job.queue_name.clone(), id, children }
 }

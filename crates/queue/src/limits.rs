@@ -81,8 +81,9 @@ impl Queue {
         Ok(self.redis.command("DEL", vec![self.keys.key("limiter").into()]).await?.count() == 1)
     }
 
-    /// For how long no job may start because a rate is used up or the queue rests; `None` when jobs may start.
-    /// `max_jobs` is a worker's own limit, which counts unless the queue has one.
+    /// For how long no job may start because the rate is used up; `None` when jobs may start. `max_jobs` is a worker's
+    /// own limit, which counts unless the queue has one. Without either, what is left of the current stretch of time or
+    /// of the queue's rest.
     ///
     /// # Errors
     /// [`QueueError::Redis`].
@@ -97,8 +98,7 @@ impl Queue {
             ])
             .await?;
         let number = |at: usize| answers.get(at).and_then(|answer| u64::try_from(answer.int()?).ok());
-        let max = number(2).or(max_jobs).unwrap_or(RESTING);
-        let is_used_up = number(0).unwrap_or(0) >= max;
+        let is_used_up = number(2).or(max_jobs).is_none_or(|max| number(0).unwrap_or(0) >= max);
         Ok(number(1).filter(|ttl| is_used_up && *ttl > 0).map(Duration::from_millis))
     }
 

@@ -46,6 +46,7 @@ local function child_failed(child_key, parent_key, parent, reason, now)
     if not (parent.fpof or parent.cpof or parent.idof or parent.rdof) then return end
     if redis.call("SREM", parent_key .. ":dependencies", child_key) == 0 then return end
     if parent.fpof then
+        if redis.call("EXISTS", parent_key) == 0 then return end
         redis.call("ZADD", parent_key .. ":unsuccessful", now, child_key)
         local is_waiting = redis.call("ZREM", queue .. ":waiting-children", id) == 1
         if not is_waiting and redis.call("ZREM", queue .. ":delayed", id) == 1 then
