@@ -137,6 +137,21 @@ pub enum InvalidOptions {
     },
 }
 
+impl InvalidOptions {
+    /// The option at fault, as its path from the job.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::SeveralPolicies => "opts",
+            Self::EmptyDeduplicationId => "opts.deduplication.id",
+            Self::DeduplicatedChild | Self::DeduplicatedParent => "opts.deduplication",
+            Self::OwnParent => "opts.parent",
+            Self::ZeroTtl => "opts.deduplication.ttl",
+            Self::DelayTooLong { .. } => "opts.delay",
+        }
+    }
+}
+
 impl JobOptions {
     /// The longest delay, a hundred years: scores of the delayed set lose their order far beyond it.
     pub const MAX_DELAY_MS: u64 = 3_155_760_000_000;

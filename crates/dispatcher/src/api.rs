@@ -4,7 +4,9 @@
 pub(crate) mod add;
 pub(crate) mod by_id;
 pub(crate) mod docs;
+pub(crate) mod flows;
 pub(crate) mod in_queue;
+pub(crate) mod limits;
 pub(crate) mod queues;
 pub(crate) mod scheduler;
 pub(crate) mod search;

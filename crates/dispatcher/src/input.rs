@@ -3,8 +3,14 @@
 
 mod body;
 mod cursor;
+mod documents;
+mod flows;
+mod jobs;
 mod params;
 
-pub(crate) use body::{Body, jobs};
+pub(crate) use body::{Body, JsonBody};
 pub(crate) use cursor::{Offset, Place};
+pub(crate) use documents::{FlowOrFlows, JobOrJobs};
+pub(crate) use flows::flows;
+pub(crate) use jobs::jobs;
 pub(crate) use params::{JobPath, Limit, Params, QueuePath};

@@ -1,14 +1,17 @@
 //! The description of the API as a whole: which operations and shapes it has, and how requests are authorised. Each
 //! operation is described where it is handled; those of the telemetry crate are described here.
 
+mod parts;
+
+use crate::api::{add, by_id, docs, flows, in_queue, limits, queues, scheduler, search};
+use crate::problem::ProblemDocument;
 use serde_json::Value;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::api::{add, by_id, docs, in_queue, queues, scheduler, search};
-use crate::problem::ProblemDocument;
+pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob, ParamProblems, QueueProblems};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,13 +22,19 @@ use crate::problem::ProblemDocument;
     ),
     paths(
         add::add, in_queue::list, in_queue::get, in_queue::remove, in_queue::logs, in_queue::retry, in_queue::promote,
-        search::search, by_id::get, by_id::execute, queues::list, queues::status, queues::statuses, queues::pause,
-        queues::resume, scheduler::status, docs::openapi, health, ready, version, metrics
+        search::search, by_id::get, by_id::execute,
+        flows::add,
+        queues::list, queues::status, queues::statuses, queues::pause, queues::resume, scheduler::status,
+        limits::get, limits::set_concurrency, limits::remove_concurrency, limits::set_rate, limits::remove_rate,
+        limits::rest, limits::end_rest,
+        docs::openapi, health, ready, version, metrics
     ),
     components(schemas(ProblemDocument)),
     tags(
         (name = "jobs", description = "Add, look at and steer jobs"),
+        (name = "flows", description = "Trees of jobs"),
         (name = "queues", description = "Look at and steer queues"),
+        (name = "limits", description = "How many jobs run and start"),
         (name = "service", description = "The process itself")
     ),
     modifiers(&Keys)

@@ -56,6 +56,7 @@ codes! {
     TooManyJobs PAYLOAD_TOO_LARGE "too_many_jobs" "The list of jobs is too long";
     NotJson UNSUPPORTED_MEDIA_TYPE "not_json" "The body is not declared as JSON";
     InvalidJob UNPROCESSABLE_ENTITY "invalid_job" "A job cannot be used as it is";
+    InvalidSchedule UNPROCESSABLE_ENTITY "invalid_schedule" "A schedule cannot be followed";
     Internal INTERNAL_SERVER_ERROR "internal_error" "Something is wrong in this service";
     RedisUnavailable SERVICE_UNAVAILABLE "redis_unavailable" "The queues cannot be reached";
     RedisFull SERVICE_UNAVAILABLE "redis_full" "The queues take no more writes";
@@ -181,12 +182,18 @@ impl From<QueueError> for Problem {
         match error {
             QueueError::Redis(error) => error.into(),
             QueueError::InvalidId(error) => Self::new(Code::InvalidJob, error.to_string()),
-            QueueError::InvalidOptions(_) | QueueError::InvalidSchedule(_) => Self::new(Code::InvalidJob, detail),
+            QueueError::InvalidOptions(error) => {
+                Self::of_fields(Code::InvalidJob, vec![FieldError::new(error.field(), &error)])
+            }
+            QueueError::InvalidSchedule(_) => Self::new(Code::InvalidSchedule, detail),
             QueueError::InvalidArgument { field, problem } => Self::parameter(field, problem),
             QueueError::TooLarge { .. } => Self::new(Code::DataTooLarge, detail),
             QueueError::Corrupt { .. } => Self::internal(detail),
             QueueError::Refused { refusal, .. } => match refusal {
                 Refusal::JobMissing => Self::new(Code::JobNotFound, detail),
+                Refusal::ParentMissing => {
+                    Self::of_fields(Code::InvalidJob, vec![FieldError::new("opts.parent", detail)])
+                }
                 Refusal::Locked | Refusal::LockMismatch => Self::new(Code::JobHeld, detail),
                 Refusal::Unknown(_) => Self::internal(detail),
                 _ => Self::new(Code::JobState, detail),

@@ -4,12 +4,12 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use operator_telemetry::{HealthState, health};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 
-use crate::api::{add, by_id, docs, in_queue, queues, scheduler, search};
+use crate::api::{add, by_id, docs, flows, in_queue, limits, queues, scheduler, search};
 use crate::app::App;
 use crate::{edge, gauges, key};
 
@@ -21,6 +21,14 @@ fn table() -> Vec<Route> {
         ("GET", "/queues/{queue}", get(queues::status)),
         ("POST", "/queues/{queue}/pause", post(queues::pause)),
         ("POST", "/queues/{queue}/resume", post(queues::resume)),
+        ("GET", "/queues/{queue}/limits", get(limits::get)),
+        ("PUT", "/queues/{queue}/concurrency", put(limits::set_concurrency)),
+        ("DELETE", "/queues/{queue}/concurrency", delete(limits::remove_concurrency)),
+        ("PUT", "/queues/{queue}/rate-limit", put(limits::set_rate)),
+        ("DELETE", "/queues/{queue}/rate-limit", delete(limits::remove_rate)),
+        ("PUT", "/queues/{queue}/rest", put(limits::rest)),
+        ("DELETE", "/queues/{queue}/rest", delete(limits::end_rest)),
+        ("POST", "/flows", post(flows::add)),
         ("POST", "/queues/{queue}/jobs", post(add::add)),
         ("GET", "/queues/{queue}/jobs", get(in_queue::list)),
         ("GET", "/queues/{queue}/jobs/{id}", get(in_queue::get)),

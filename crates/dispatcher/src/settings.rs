@@ -59,6 +59,14 @@ impl Settings {
 }
 
 #[cfg(test)]
+impl ApiSettings {
+    /// The defaults.
+    pub(crate) fn for_tests() -> Self {
+        Settings::read(&mut Reader::new(&std::collections::HashMap::new())).api
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 

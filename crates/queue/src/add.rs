@@ -15,6 +15,15 @@ const CHUNK_JOBS: usize = 1000;
 /// The most bytes of data one script call carries, so that large jobs do not hold the server up either.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
+/// What came of a job that was to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The job that is in the queue now: the new one, or the one that stands for it.
+    pub id: JobId,
+    /// Whether it is the new one. Not reliable in a call whose first answer was lost with its connection.
+    pub is_new: bool,
+}
+
 impl Queue {
     /// Adds one job and returns its id. When a job of the id that `opts` gives is still in the queue, nothing is added
     /// and that id is returned; when another job stands for its deduplication id, that job's.
@@ -35,6 +44,14 @@ impl Queue {
     /// # Errors
     /// As [`Queue::add`]. When a later chunk fails, the earlier ones are in the queue.
     pub async fn add_bulk(&self, jobs: Vec<NewJob>) -> Result<Vec<JobId>, QueueError> {
+        Ok(self.add_each(jobs).await?.into_iter().map(|added| added.id).collect())
+    }
+
+    /// As [`Queue::add_bulk`], and tells which jobs are new and for which another one stands.
+    ///
+    /// # Errors
+    /// As [`Queue::add_bulk`].
+    pub async fn add_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Added>, QueueError> {
         let now = self.now_ms();
         let ids = jobs.iter().map(|job| self.check(&job.data, &job.opts)).collect::<Result<Vec<_>, _>>()?;
         if !ids.is_empty() {
@@ -86,7 +103,7 @@ impl Queue {
 
     /// One call. An answer lost with its connection is asked for once more: every id is known by then, so the jobs that
     /// were added are found and not added twice.
-    async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<Vec<JobId>, QueueError> {
+    async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<Vec<Added>, QueueError> {
         let reply = match self.send_chunk(jobs, ids, now, false).await {
             Err(error) if error.is_ambiguous() => self.send_chunk(jobs, ids, now, true).await?,
             answer => answer?,
@@ -114,8 +131,8 @@ impl Queue {
     }
 }
 
-/// The ids of the jobs that are in the queue now, whether they were added or others stand for them.
-pub(crate) fn read_added(ids: &[JobId], reply: Reply) -> Result<Vec<JobId>, QueueError> {
+/// The jobs that are in the queue now, whether they were added or others stand for them.
+pub(crate) fn read_added(ids: &[JobId], reply: Reply) -> Result<Vec<Added>, QueueError> {
     let others = reply.into_list();
     let position = |reply: &Reply| reply.int().and_then(|position| usize::try_from(position - 1).ok());
     if let [zero, at, code] = others.as_slice()
@@ -124,10 +141,10 @@ pub(crate) fn read_added(ids: &[JobId], reply: Reply) -> Result<Vec<JobId>, Queu
         let id = position(at).and_then(|at| ids.get(at)).map(ToString::to_string).unwrap_or_default();
         return Err(QueueError::Refused { id, refusal: Refusal::from_code(code.expect_int("add")?) });
     }
-    let mut added = ids.to_vec();
+    let mut added: Vec<Added> = ids.iter().map(|id| Added { id: id.clone(), is_new: true }).collect();
     for other in others.chunks_exact(2) {
         if let (Some(at), Some(id)) = (position(&other[0]), other[1].text()) {
-            added[at] = JobId::from_wire(id);
+            added[at] = Added { id: JobId::from_wire(id), is_new: false };
         }
     }
     Ok(added)

@@ -105,7 +105,7 @@ impl FlowProducer {
             answer => answer?,
         };
         let ids: Vec<JobId> = plan.nodes.iter().map(|node| node.id.clone()).collect();
-        let ids = read_added(&ids, reply)?;
+        let ids: Vec<JobId> = read_added(&ids, reply)?.into_iter().map(|added| added.id).collect();
         for node in &plan.nodes {
             let queue = node.job.queue_name.to_string();
             metrics::counter!("operator_jobs_added_total", "queue" => queue).increment(1);

@@ -24,6 +24,7 @@ pub mod registry;
 
 pub mod worker;
 
+pub use add::Added;
 pub use admin::RetryOptions;
 pub use clock::{Clock, now_ms};
 pub use error::{QueueError, Refusal};

@@ -6,19 +6,22 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use operator_core::JobId;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{address, segment};
 use crate::app::App;
-use crate::input::{Body, QueuePath, jobs};
+use crate::input::{Body, JobOrJobs, QueuePath, jobs};
 use crate::problem::{Problem, ProblemDocument};
 
 /// The ids of added jobs, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Added {
-    /// One per job. A job whose own id was already in the queue is not added again, and has that id here.
+    /// One per job: its id, or the id of the job that stands for it, because its own id was already in the queue or
+    /// another job holds its deduplication id.
     ids: Vec<JobIdText>,
+    /// The positions, from 0, of the jobs that were not added because another stands for them; absent when all are new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    existing: Vec<usize>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,6 +41,7 @@ struct JobIdText(JobId);
         (status = 413, body = ProblemDocument, content_type = "application/problem+json", description = "body_too_large, data_too_large, too_many_jobs"),
         (status = 415, body = ProblemDocument, content_type = "application/problem+json", description = "not_json"),
         (status = 422, body = ProblemDocument, content_type = "application/problem+json", description = "invalid_job"),
+        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "job_state: its id is that of a job with another parent"),
         (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable, redis_full"),
     )
 )]
@@ -50,73 +54,13 @@ pub(crate) async fn add(
     let list = jobs(&body, app.settings())?;
     let queue = app.queue(name);
     app.register(&queue).await?;
-    let ids = queue.add_bulk(list.jobs).await?;
-    let location = ids.first().filter(|_| !list.is_list).map(|id| format!("{}/{}", uri.path(), segment(id.as_str())));
-    let body = Json(Added { ids: ids.into_iter().map(JobIdText).collect() });
+    let added = queue.add_each(list.jobs).await?;
+    let first = added.first().filter(|_| !list.is_list);
+    let location = first.map(|added| format!("{}/{}", uri.path(), segment(added.id.as_str())));
+    let existing = added.iter().enumerate().filter(|(_, added)| !added.is_new).map(|(position, _)| position).collect();
+    let body = Json(Added { ids: added.into_iter().map(|added| JobIdText(added.id)).collect(), existing });
     Ok(match location {
         Some(location) => (StatusCode::ACCEPTED, [(header::LOCATION, address(&location))], body).into_response(),
         None => (StatusCode::ACCEPTED, body).into_response(),
     })
-}
-
-/// A job to add, or a list of them.
-#[derive(ToSchema)]
-#[schema(as = JobOrJobs)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only describes what `input::jobs` reads")]
-pub(crate) enum JobOrJobs {
-    /// One job.
-    One(Box<NewJobDocument>),
-    /// A list of jobs, up to OPERATOR_MAX_BULK_JOBS.
-    List(Vec<NewJobDocument>),
-}
-
-/// A job to add.
-#[derive(ToSchema)]
-#[schema(as = NewJob, example = json!({"name": "system.echo", "data": {"hello": "world"}, "opts": {"attempts": 3}}))]
-#[expect(dead_code, reason = "only describes what `input::jobs` reads")]
-pub(crate) struct NewJobDocument {
-    /// Picks the job type that runs it.
-    #[schema(min_length = 1)]
-    name: String,
-    /// What it works on: any JSON.
-    data: Option<Value>,
-    /// How it wants to be run; `options` is read, too.
-    opts: Option<JobOptionsDocument>,
-}
-
-/// How a job wants to be run.
-#[derive(ToSchema)]
-#[schema(as = JobOptions, rename_all = "camelCase", example = json!({
-    "jobId": "order-7", "attempts": 3, "backoff": {"type": "exponential", "delay": 1000, "jitter": 0.5}, "delay": 5000,
-    "priority": "high", "lifo": false, "removeOnComplete": {"count": 1000, "age": 3600}, "removeOnFail": false,
-    "keepLogs": 100, "sizeLimit": 65536, "stackTraceLimit": 10, "timestamp": 1_700_000_000_000u64
-}))]
-#[expect(dead_code, reason = "only describes what `input::jobs` reads")]
-pub(crate) struct JobOptionsDocument {
-    /// Its id, generated when absent: not a whole number, no colon, no word the queue keeps for itself.
-    job_id: Option<String>,
-    /// How many times it may be tried; 0 and 1 both mean once.
-    attempts: Option<u32>,
-    /// The wait between attempts: milliseconds, or {type: fixed or exponential, delay: milliseconds, jitter: 0 to 1}.
-    backoff: Option<Value>,
-    /// Milliseconds before it may run.
-    delay: Option<u64>,
-    /// 1 (first) to 2097151 (last), or critical (1), high (10), normal (100), low (1000). A job that names none goes
-    /// before all of them.
-    priority: Option<Value>,
-    /// Put it at the front of its queue.
-    lifo: Option<bool>,
-    /// What Redis keeps of it once completed: false for all, true for nothing, a count, or {age: seconds, count, limit}.
-    remove_on_complete: Option<Value>,
-    /// What Redis keeps of it once failed, in the same forms.
-    remove_on_fail: Option<Value>,
-    /// Keep the newest this many log lines.
-    keep_logs: Option<u32>,
-    /// Refuse it when its data is larger than this many bytes.
-    size_limit: Option<u64>,
-    /// Keep at most this many lines of a stack trace per attempt.
-    stack_trace_limit: Option<u32>,
-    /// Its creation time, epoch milliseconds; now when absent.
-    timestamp: Option<u64>,
 }

@@ -12,7 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Accepted, Answer, queues};
 use crate::app::App;
 use crate::input::{JobPath, Limit, Offset, Params, QueuePath};
-use crate::problem::{Problem, ProblemDocument};
+use crate::openapi::{ChangeProblems, InQueue, JobProblems, OnJob, ParamProblems, QueueProblems};
+use crate::problem::Problem;
 use crate::view::JobView;
 
 /// How often a job that moves while it is looked at is looked at again.
@@ -70,13 +71,8 @@ pub(crate) struct LogPage {
 /// Jobs of a queue in one state: those that finished last first, all others in the order in which they will run.
 #[utoipa::path(
     get, path = "/queues/{queue}/jobs", tag = "jobs",
-    params(("queue" = String, Path, description = "The queue's name"), ListParams),
-    responses(
-        (status = 200, body = JobPage, description = "A page of jobs"),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "invalid_request"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "queue_not_found"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(InQueue, ListParams),
+    responses(QueueProblems, ParamProblems, (status = 200, body = JobPage, description = "A page of jobs"))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -98,12 +94,8 @@ pub(crate) async fn list(
 /// One job, as long as it is in the queue. `GET /jobs/{id}` finds it afterwards, too.
 #[utoipa::path(
     get, path = "/queues/{queue}/jobs/{id}", tag = "jobs",
-    params(("queue" = String, Path, description = "The queue's name"), ("id" = String, Path, description = "The job's id")),
-    responses(
-        (status = 200, body = JobView, description = "The job"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "job_not_found"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(OnJob),
+    responses(JobProblems, (status = 200, body = JobView, description = "The job"))
 )]
 pub(crate) async fn get(State(app): State<App>, path: JobPath) -> Answer<JobView> {
     let (job, state) = look(&app.queue(path.queue), &path.id).await?.ok_or_else(|| Problem::no_job(&path.id))?;
@@ -113,13 +105,8 @@ pub(crate) async fn get(State(app): State<App>, path: JobPath) -> Answer<JobView
 /// Removes a job from its queue. What history knows of it stays.
 #[utoipa::path(
     delete, path = "/queues/{queue}/jobs/{id}", tag = "jobs",
-    params(("queue" = String, Path, description = "The queue's name"), ("id" = String, Path, description = "The job's id")),
-    responses(
-        (status = 204, description = "Removed"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "job_not_found"),
-        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "job_held, job_state"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(OnJob),
+    responses(ChangeProblems, (status = 204, description = "Removed"))
 )]
 pub(crate) async fn remove(State(app): State<App>, path: JobPath) -> Result<StatusCode, Problem> {
     app.queue(path.queue).remove(&path.id).await?;
@@ -129,14 +116,8 @@ pub(crate) async fn remove(State(app): State<App>, path: JobPath) -> Result<Stat
 /// What a job wrote into its log.
 #[utoipa::path(
     get, path = "/queues/{queue}/jobs/{id}/logs", tag = "jobs",
-    params(("queue" = String, Path, description = "The queue's name"), ("id" = String, Path, description = "The job's id"),
-        LogParams),
-    responses(
-        (status = 200, body = LogPage, description = "A page of lines, oldest first"),
-        (status = 400, body = ProblemDocument, content_type = "application/problem+json", description = "invalid_request"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "job_not_found"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(OnJob, LogParams),
+    responses(JobProblems, ParamProblems, (status = 200, body = LogPage, description = "A page of lines, oldest first"))
 )]
 pub(crate) async fn logs(State(app): State<App>, path: JobPath, Params(params): Params<LogParams>) -> Answer<LogPage> {
     let first = offset(params.cursor.as_deref())?;
@@ -152,13 +133,8 @@ pub(crate) async fn logs(State(app): State<App>, path: JobPath, Params(params): 
 /// Puts a finished job back in line, with its attempts counted from zero.
 #[utoipa::path(
     post, path = "/queues/{queue}/jobs/{id}/retry", tag = "jobs",
-    params(("queue" = String, Path, description = "The queue's name"), ("id" = String, Path, description = "The job's id")),
-    responses(
-        (status = 202, body = Accepted, description = "In line again"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "job_not_found"),
-        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "job_state: it has not finished"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(OnJob),
+    responses(ChangeProblems, (status = 202, body = Accepted, description = "In line again"))
 )]
 pub(crate) async fn retry(
     State(app): State<App>,
@@ -172,13 +148,8 @@ pub(crate) async fn retry(
 /// Lets a delayed job run now.
 #[utoipa::path(
     post, path = "/queues/{queue}/jobs/{id}/promote", tag = "jobs",
-    params(("queue" = String, Path, description = "The queue's name"), ("id" = String, Path, description = "The job's id")),
-    responses(
-        (status = 202, body = Accepted, description = "In line"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "job_not_found"),
-        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "job_state: it is not delayed"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(OnJob),
+    responses(ChangeProblems, (status = 202, body = Accepted, description = "In line"))
 )]
 pub(crate) async fn promote(
     State(app): State<App>,

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::Answer;
 use crate::app::App;
 use crate::input::QueuePath;
+use crate::openapi::{InQueue, QueueProblems};
 use crate::problem::{Code, Problem, ProblemDocument};
 use crate::view::{QueueStatusView, QueueView};
 
@@ -55,12 +56,8 @@ pub(crate) async fn list(State(app): State<App>) -> Answer<Queues> {
 /// One queue: counts, workers, the age of the job that has waited longest, and what history still has to store.
 #[utoipa::path(
     get, path = "/queues/{queue}", tag = "queues",
-    params(("queue" = String, Path, description = "The queue's name")),
-    responses(
-        (status = 200, body = QueueStatusView, description = "The queue"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "queue_not_found"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(InQueue),
+    responses(QueueProblems, (status = 200, body = QueueStatusView, description = "The queue"))
 )]
 pub(crate) async fn status(State(app): State<App>, QueuePath(name): QueuePath) -> Answer<QueueStatusView> {
     let queue = existing(&app, name).await?;
@@ -83,12 +80,8 @@ pub(crate) async fn statuses(State(app): State<App>) -> Answer<QueueStatuses> {
 /// Stops claims of a queue's jobs. Jobs that run go on; jobs can still be added.
 #[utoipa::path(
     post, path = "/queues/{queue}/pause", tag = "queues",
-    params(("queue" = String, Path, description = "The queue's name")),
-    responses(
-        (status = 200, body = Paused, description = "Paused, now or before"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "queue_not_found"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(InQueue),
+    responses(QueueProblems, (status = 200, body = Paused, description = "Paused, now or before"))
 )]
 pub(crate) async fn pause(State(app): State<App>, QueuePath(name): QueuePath) -> Answer<Paused> {
     let queue = existing(&app, name).await?;
@@ -99,12 +92,8 @@ pub(crate) async fn pause(State(app): State<App>, QueuePath(name): QueuePath) ->
 /// Lets a queue's jobs be claimed again.
 #[utoipa::path(
     post, path = "/queues/{queue}/resume", tag = "queues",
-    params(("queue" = String, Path, description = "The queue's name")),
-    responses(
-        (status = 200, body = Paused, description = "Not paused, now or before"),
-        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "queue_not_found"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "redis_unavailable"),
-    )
+    params(InQueue),
+    responses(QueueProblems, (status = 200, body = Paused, description = "Not paused, now or before"))
 )]
 pub(crate) async fn resume(State(app): State<App>, QueuePath(name): QueuePath) -> Answer<Paused> {
     let queue = existing(&app, name).await?;

@@ -6,7 +6,9 @@ mod harness;
 mod http;
 mod worker;
 
+mod flows;
 mod jobs;
+mod limits;
 mod queues;
 mod search;
 mod service;
