@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use fred::clients::Client;
 use fred::interfaces::ClientLike;
+use fred::types::ConnectHandle;
 use fred::types::config::Server;
 
 use super::cluster::end;
@@ -21,7 +22,7 @@ pub(crate) struct BlockingConnection {
     redis: Redis,
     name: String,
     /// With the server it is connected to, in a cluster.
-    client: Option<(Option<Server>, Client)>,
+    client: Option<(Option<Server>, Client, ConnectHandle)>,
 }
 
 impl BlockingConnection {
@@ -64,28 +65,33 @@ impl BlockingConnection {
     async fn client(&mut self, slot: Option<u16>, deadline: Instant) -> Result<Client, RedisError> {
         let (server, parsed) = self.redis.target(slot)?;
         match &self.client {
-            Some((connected, client)) if *connected == server => return Ok(client.clone()),
+            Some((connected, client, _)) if *connected == server => return Ok(client.clone()),
             _ => self.drop_client(),
         }
         let config = self.redis.config();
         let client = build(config, parsed, true)?;
-        if let Err(error) = within(deadline, client.init()).await {
-            end(client);
-            self.redis.note_stale();
-            return Err(if is_final(&error) {
-                RedisError::refused(config, &error)
-            } else {
-                RedisError::unreachable(config, &error)
-            });
-        }
+        let task = match within(deadline, client.init()).await {
+            Ok(task) => task,
+            Err(error) => {
+                end(client);
+                self.redis.note_stale();
+                return Err(if is_final(&error) {
+                    RedisError::refused(config, &error)
+                } else {
+                    RedisError::unreachable(config, &error)
+                });
+            }
+        };
         send(&client, "CLIENT", vec!["SETNAME".into(), self.name.as_str().into()], false).await?;
-        self.client = Some((server, client.clone()));
+        self.client = Some((server, client.clone(), task));
         Ok(client)
     }
 
     /// Ends the client without waiting for the command it may be blocked in.
     fn drop_client(&mut self) {
-        if let Some((_, client)) = self.client.take() {
+        if let Some((_, client, task)) = self.client.take() {
+            // The task owns the connection; a farewell would wait behind the command that the server holds.
+            task.abort();
             end(client);
         }
     }
