@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::compare::compare;
 use crate::differences::{Moment, explaining};
+use crate::generate::Generator;
 use crate::keyspace::{self, Keyspace};
 use crate::node::Node;
 use crate::normal::{self, Aliases};
@@ -31,7 +32,13 @@ pub struct Bench {
     against: BullMq,
     trace: Option<Trace>,
     goes_on: bool,
+    /// Stands in for us in tests of the bench itself.
+    twin: Option<Node>,
+    flaw: Option<Flaw>,
 }
+
+/// What a test spoils in our database after an operation: the command is run there.
+pub type Flaw = fn(&Operation) -> Option<Vec<String>>;
 
 /// Is told every operation with BullMQ's answer and ours.
 pub type Trace = fn(&Step, &Answer, &Answer);
@@ -57,7 +64,24 @@ impl Bench {
         let server = RedisServer::start().await;
         let redis = server.client().await;
         let node = Node::start(&server, against, NODE).await;
-        Self { server, redis, node, against, trace: None, goes_on: false }
+        Self { server, redis, node, against, trace: None, goes_on: false, twin: None, flaw: None }
+    }
+
+    /// The same bench with another BullMQ in our place: whatever differs then is a fault of the bench.
+    ///
+    /// # Panics
+    /// When Node cannot be started.
+    #[must_use]
+    pub async fn with_twin(mut self) -> Self {
+        self.twin = Some(Node::start(&self.server, self.against, OURS).await);
+        self
+    }
+
+    /// The same bench, doing harm to our database.
+    #[must_use]
+    pub fn with_flaw(mut self, flaw: Flaw) -> Self {
+        self.flaw = Some(flaw);
+        self
     }
 
     /// The same bench, telling `trace` of every step.
@@ -88,29 +112,63 @@ impl Bench {
     /// # Panics
     /// When a server is gone, or an operation of the harness itself cannot be done.
     pub async fn run(&mut self, sequence: &Sequence) -> Verdict {
-        let mut run = self.begin(sequence).await;
-        let mut verdict =
-            Verdict { sequence: sequence.name.clone(), steps: 0, declared: BTreeMap::new(), differences: Vec::new() };
+        let mut run = self.begin(&sequence.queues()).await;
+        let mut verdict = Verdict::new(&sequence.name);
         for step in &sequence.steps {
-            verdict.steps += 1;
-            let found = self.step(&mut run, step).await;
-            if let Some(trace) = &self.trace {
-                trace(step, &found.0, &found.1);
-            }
-            let difference = self.judge(&mut run, step, found, &mut verdict.declared).await;
-            verdict.differences.extend(difference);
-            if !verdict.is_equal() && !self.goes_on {
+            self.take(&mut run, step, &mut verdict).await;
+            if self.is_over(&verdict) {
                 break;
             }
         }
         verdict
     }
 
-    async fn begin(&mut self, sequence: &Sequence) -> Run {
-        self.node.reset(START_MS).await;
+    /// Makes up a sequence of so many operations while it runs, from an empty Redis to its end or its first difference.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
+    pub async fn run_seed(&mut self, seed: u64, steps: usize) -> (Sequence, Verdict) {
+        let mut generator = Generator::new(seed, self.version());
+        let mut run = self.begin(generator.queues()).await;
+        let mut sequence = Sequence::new(format!("seed {seed}"), []);
+        sequence.against = vec![self.version()];
+        let mut verdict = Verdict::new(&sequence.name);
+        for at in 0..steps {
+            // The first line of a file is its header.
+            let step = Step { line: at + 2, operation: generator.next(&run.before, run.now_ms) };
+            let answer = self.take(&mut run, &step, &mut verdict).await;
+            generator.observe(&step.operation, &answer);
+            sequence.steps.push(step);
+            if self.is_over(&verdict) {
+                break;
+            }
+        }
+        (sequence, verdict)
+    }
+
+    fn is_over(&self, verdict: &Verdict) -> bool {
+        !verdict.is_equal() && !self.goes_on
+    }
+
+    /// Takes one step and notes what differs after it. Answers what BullMQ did.
+    async fn take(&mut self, run: &mut Run, step: &Step, verdict: &mut Verdict) -> Answer {
+        verdict.steps += 1;
+        let found = self.step(run, step).await;
+        if let Some(trace) = &self.trace {
+            trace(step, &found.0, &found.1);
+        }
+        let answer = found.0.clone();
+        let difference = self.judge(run, step, found, &mut verdict.declared).await;
+        verdict.differences.extend(difference);
+        answer
+    }
+
+    async fn begin(&mut self, queues: &BTreeSet<String>) -> Run {
+        for node in std::iter::once(&mut self.node).chain(&mut self.twin) {
+            node.reset(START_MS).await;
+        }
         self.redis.call(&["FLUSHALL"]).await.ok();
-        let queues = sequence.queues();
-        for queue in &queues {
+        for queue in queues {
             // Both subjects find their queues as a `Queue` of BullMQ leaves them when it is made.
             for database in [NODE, OURS] {
                 let meta = format!("bull:{queue}:meta");
@@ -139,6 +197,9 @@ impl Bench {
                 run.now_ms = clock.set.unwrap_or(run.now_ms + clock.advance.unwrap_or(0));
                 self.node.set_time(run.now_ms).await;
                 run.ours.set_time(run.now_ms);
+                if let Some(twin) = &mut self.twin {
+                    twin.set_time(run.now_ms).await;
+                }
             }
             Operation::Expire(expire) => self.both(&["DEL".to_owned(), expire.key.clone()]).await,
             Operation::Raw(raw) => self.both(&raw.command).await,
@@ -147,7 +208,13 @@ impl Bench {
                 let ours = operation.resolved(&|name| run.our_names.get(name).cloned());
                 let (Ok(node), Ok(ours)) = (node, ours) else { panic!("a bound name does not fit: {operation:?}") };
                 let node = self.node.perform(&node).await;
-                let ours = run.ours.perform(&ours).await;
+                let ours = match &mut self.twin {
+                    Some(twin) => twin.perform(&ours).await,
+                    None => run.ours.perform(&ours).await,
+                };
+                if let Some(harm) = self.flaw.and_then(|flaw| flaw(operation)) {
+                    keyspace::command(&self.redis, OURS, &harm).await.ok();
+                }
                 run.bind(operation, &node, &ours);
                 return (node, ours);
             }

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use operator_testkit::BullMq;
 use serde_json::json;
 
 use crate::answer::Answer;
 use crate::bench::Bench;
 use crate::differences::DIFFERENCES;
+use crate::random::{self, Plan, Report, Subject};
 use crate::sequence::{Sequence, Step};
 use crate::verdict::Verdict;
+
+const RELEASES: [(u8, BullMq); 2] = [(6, BullMq::V6), (5, BullMq::V5)];
 
 /// Compares our queues with BullMQ, operation by operation.
 #[derive(Debug, Parser)]
@@ -34,10 +37,38 @@ pub struct Options {
     /// Goes on after a difference
     #[arg(long)]
     go_on: bool,
+    #[command(flatten)]
+    made_up: MadeUp,
+}
+
+/// Sequences that are made up from seeds.
+#[derive(Debug, Args)]
+struct MadeUp {
+    /// Makes up a sequence from this seed instead of reading one
+    #[arg(long, conflicts_with = "ops")]
+    seed: Option<u64>,
+    /// How many operations a made-up sequence has
+    #[arg(long, default_value_t = 100, requires = "seed")]
+    steps: usize,
+    /// How many seeds are run, from the first one on
+    #[arg(long, default_value_t = 1, requires = "seed")]
+    seeds: u64,
+    /// How many benches work side by side
+    #[arg(long, default_value_t = 2, requires = "seed")]
+    benches: usize,
+    /// Where shrunk sequences that differ are written to
+    #[arg(long, value_name = "FOLDER", default_value = "target/conformance", requires = "seed")]
+    failures: PathBuf,
+    /// Compares BullMQ with itself, which shows faults of the run
+    #[arg(long, requires = "seed")]
+    twin: bool,
 }
 
 /// Runs what the options say. The exit code is 0 when nothing differed, 1 when something did, 2 when it could not run.
 pub async fn run(options: &Options) -> ExitCode {
+    if let Some(seed) = options.made_up.seed {
+        return run_seeds(options, seed).await;
+    }
     let sequences = match read(options) {
         Ok(sequences) => sequences,
         Err(error) => {
@@ -45,9 +76,8 @@ pub async fn run(options: &Options) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let releases = [(6, BullMq::V6), (5, BullMq::V5)];
     let mut verdicts: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
-    for (version, release) in releases {
+    for (version, release) in RELEASES {
         if options.against.is_some_and(|wanted| wanted != version) {
             continue;
         }
@@ -68,6 +98,28 @@ pub async fn run(options: &Options) -> ExitCode {
         }
     }
     conclude(options, &verdicts)
+}
+
+async fn run_seeds(options: &Options, seed: u64) -> ExitCode {
+    let MadeUp { steps, seeds, benches, failures, twin, .. } = &options.made_up;
+    let subject = if *twin { Subject::Twin } else { Subject::Ours };
+    let mut reports = BTreeMap::new();
+    for (version, against) in RELEASES {
+        if options.against.is_some_and(|wanted| wanted != version) {
+            continue;
+        }
+        let plan =
+            Plan { seed, seeds: *seeds, steps: *steps, against, benches: *benches, folder: failures.clone(), subject };
+        let report = random::run(&plan).await;
+        if !options.json {
+            println!("BullMQ {version}: {report}");
+        }
+        reports.insert(format!("bullmq {version}"), report);
+    }
+    if options.json {
+        println!("{}", json!(reports));
+    }
+    if reports.values().all(Report::is_equal) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell(step: &Step, node: &Answer, ours: &Answer) {

@@ -5,6 +5,10 @@ pub mod command;
 pub mod operation;
 pub mod sequence;
 
+pub mod generate;
+pub mod random;
+pub mod shrink;
+
 pub mod bench;
 pub mod verdict;
 

@@ -92,7 +92,10 @@ fn normal(key: &str, entry: Entry, aliases: &Aliases) -> (String, Entry) {
         Content::List(items) => Content::List(items.iter().map(id).collect()),
         Content::Set(items) => Content::Set(items.iter().map(id).collect()),
         Content::Sorted(items) => {
-            Content::Sorted(items.iter().map(|(member, score)| (id(member), score.clone())).collect())
+            let mut items: Vec<_> = items.iter().map(|(member, score)| (id(member), score.clone())).collect();
+            // Members with one score are in the order of their names, and generated ids have new ones.
+            items.chunk_by_mut(|(_, one), (_, other)| one == other).for_each(<[_]>::sort);
+            Content::Sorted(items)
         }
         Content::Hash(fields) => Content::Hash(
             fields.iter().map(|(name, value)| (aliases.text(name), field(queue, name, value, aliases))).collect(),

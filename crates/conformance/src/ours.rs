@@ -156,6 +156,7 @@ fn code(refusal: Refusal) -> i64 {
         Refusal::FailedChildren => -9,
         Refusal::SchedulerJobExists => -10,
         Refusal::SchedulerSlotsTaken => -11,
+        Refusal::NothingPending => 1,
         Refusal::Unknown(code) => code,
     }
 }

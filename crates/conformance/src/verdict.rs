@@ -54,6 +54,10 @@ pub enum Place {
 }
 
 impl Verdict {
+    pub(crate) fn new(sequence: &str) -> Self {
+        Self { sequence: sequence.to_owned(), steps: 0, declared: BTreeMap::new(), differences: Vec::new() }
+    }
+
     /// Whether nothing differed but what is declared.
     #[must_use]
     pub fn is_equal(&self) -> bool {
