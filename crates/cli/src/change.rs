@@ -1,7 +1,7 @@
 //! `operator retry`, `promote`, `remove`, `pause` and `resume`: changing a queue by hand.
 
 use operator_core::QueueName;
-use operator_queue::{Queue, QueueError, RetryOptions};
+use operator_queue::{Queue, QueueError, RemoveOptions, RetryOptions};
 use serde_json::json;
 
 use crate::arguments::{Chosen, Retry};
@@ -9,7 +9,12 @@ use crate::failure::Failure;
 use crate::run::Session;
 
 pub(crate) async fn retry(session: &Session, arguments: &Retry) -> Result<(), Failure> {
-    let options = RetryOptions { lifo: arguments.first, reset_attempts: arguments.reset_attempts };
+    let options = RetryOptions {
+        lifo: arguments.first,
+        reset_attempts_made: arguments.reset_attempts,
+        reset_attempts_started: arguments.reset_attempts,
+        ..RetryOptions::default()
+    };
     each(session, &arguments.chosen, "retried", async |queue, id| queue.retry(id, options).await).await
 }
 
@@ -18,7 +23,7 @@ pub(crate) async fn promote(session: &Session, chosen: &Chosen) -> Result<(), Fa
 }
 
 pub(crate) async fn remove(session: &Session, chosen: &Chosen) -> Result<(), Failure> {
-    each(session, chosen, "removed", async |queue, id| queue.remove(id).await).await
+    each(session, chosen, "removed", async |queue, id| queue.remove(id, RemoveOptions::default()).await).await
 }
 
 pub(crate) async fn pause(session: &Session, name: &QueueName) -> Result<(), Failure> {

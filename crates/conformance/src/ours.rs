@@ -144,6 +144,7 @@ fn refused(error: &QueueError) -> Answer {
 
 fn code(refusal: Refusal) -> i64 {
     match refusal {
+        Refusal::NothingPending => 1,
         Refusal::Locked => 0,
         Refusal::JobMissing => -1,
         Refusal::LockMissing => -2,

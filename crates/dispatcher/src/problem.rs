@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use operator_queue::{QueueError, RedisError, Refusal};
+use operator_queue::{QueueError, QueueRefusal, RedisError, Refusal};
 use operator_store::StoreError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -189,6 +189,8 @@ impl From<QueueError> for Problem {
             QueueError::InvalidArgument { field, problem } => Self::parameter(field, problem),
             QueueError::TooLarge { .. } => Self::new(Code::DataTooLarge, detail),
             QueueError::Corrupt { .. } => Self::internal(detail),
+            QueueError::QueueRefused { refusal: QueueRefusal::ActiveJobs, .. } => Self::new(Code::JobHeld, detail),
+            QueueError::QueueRefused { refusal: QueueRefusal::NotPaused, .. } => Self::new(Code::JobState, detail),
             QueueError::Refused { refusal, .. } => match refusal {
                 Refusal::JobMissing => Self::new(Code::JobNotFound, detail),
                 Refusal::ParentMissing => {

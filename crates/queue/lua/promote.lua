@@ -12,16 +12,13 @@
 -- Bounds
 --   a constant number of commands
 local id, job_key = ARGV[2], ARGV[1] .. ARGV[2]
-local priority = redis.call("HGET", job_key, "priority")
-if not priority then return -1 end
+local fields = redis.call("HMGET", job_key, "priority", "opts")
+if not fields[1] then return -1 end
 if redis.call("ZREM", KEYS[3], id) == 0 then return -3 end
-priority = tonumber(priority)
-if priority == 0 then
-    redis.call("LPUSH", KEYS[1], id)
-else
-    redis.call("ZADD", KEYS[2], priority_score(priority, redis.call("INCR", KEYS[7])), id)
-end
+local line = new_line(KEYS[1], KEYS[2], KEYS[7])
+line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
+line.flush()
 if not is_paused_or_maxed(read_meta(KEYS[6]), KEYS[4]) then wake_now(KEYS[5]) end
-redis.call("HSET", job_key, "delay", 0)
 redis.call("XADD", KEYS[8], "*", "event", "waiting", "jobId", id, "prev", "delayed")
+redis.call("HSET", job_key, "delay", 0)
 return 0

@@ -1,29 +1,34 @@
--- remove.lua: removes a job that no worker holds.
+-- remove.lua: removes a job that no worker holds, with its children if wanted.
 --
 -- KEYS
---   1 repeat  2 events
+--   1 repeat
 -- ARGV
 --   1 key prefix of the queue, with the trailing colon
 --   2 job id
 --   3 the caller's clock, epoch ms
+--   4 `1` when the children go with it
+--   5 how many jobs may go at once
 -- Reply
---   1 removed, 0 locked by a worker, -1 no such job, -8 the pending iteration of a scheduler
+--   1 removed, 0 it or a child is locked by a worker, -1 no such job, -8 the pending iteration of a scheduler,
+--   -100 more jobs than may go at once; unless it is 1, nothing was removed
 -- Events
---   `removed`; `waiting` when a parent was waiting for this job only
+--   `removed` per job, in its queue; `waiting` or `delayed` when a parent was waiting for this job only
 -- Bounds
---   a constant number of commands; a look through the list of its state
+--   the given number of jobs, a constant number of commands for each, and a look through the list of its state
 local prefix, id, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local job_key = prefix .. id
-local fields = redis.call("HMGET", job_key, "name", "rjk", "deid", "parentKey", "parent")
-if not fields[1] then return -1 end
-if fields[2] then
-    local slot = redis.call("ZSCORE", KEYS[1], fields[2])
-    if slot and id == "repeat:" .. fields[2] .. ":" .. string.format("%.0f", tonumber(slot)) then return -8 end
+local job_key, limit = prefix .. id, tonumber(ARGV[5])
+local with_children = ARGV[4] == "1" and has_children(job_key)
+if is_pending_iteration(KEYS[1], id) and redis.call("HEXISTS", job_key, "rjk") == 1 then return -8 end
+if with_children then
+    if count_tree(job_key, CHILD_KEYS, limit) > limit then return -100 end
+    if is_any_locked(job_key) then return 0 end
+elseif redis.call("EXISTS", job_key .. ":lock") == 1 then
+    return 0
 end
-if redis.call("EXISTS", job_key .. ":lock") == 1 then return 0 end
-if fields[4] and fields[5] then child_removed(job_key, fields[4], cjson.decode(fields[5]), now) end
-local state = leave_state(prefix, id)
-if fields[3] then forget_deduplication(prefix, id, fields[3]) end
-delete_job_keys(job_key)
-redis.call("XADD", KEYS[2], "*", "event", "removed", "jobId", id, "prev", state or "unknown")
-return 1
+
+local parent_key, text = unpack(redis.call("HMGET", job_key, "parentKey", "parent"))
+if parent_key and redis.call("EXISTS", parent_key) == 1 then
+    child_removed(job_key, parent_key, parent_of(parent_key, text), now)
+end
+if with_children then remove_children(prefix, id, CHILD_KEYS, function() return true end, now) end
+return remove_job(prefix, id) and 1 or -1

@@ -50,6 +50,14 @@ pub enum QueueError {
         /// Why.
         refusal: Refusal,
     },
+    /// The queue is not as this needs it.
+    #[error("queue {queue} {refusal}")]
+    QueueRefused {
+        /// The queue.
+        queue: String,
+        /// Why.
+        refusal: QueueRefusal,
+    },
     /// What stands in Redis is not what the wire says. Names the key, not its content.
     #[error("{what} is not readable: {problem}")]
     Corrupt {
@@ -60,14 +68,25 @@ pub enum QueueError {
     },
 }
 
+/// Why a whole queue cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum QueueRefusal {
+    /// −1 of obliterate.
+    #[error("was resumed meanwhile: obliterate it again")]
+    NotPaused,
+    /// −2 of obliterate.
+    #[error("has active jobs: wait until they have finished, or use force; it is paused now")]
+    ActiveJobs,
+}
+
 /// The wire's error codes: what they mean upstream is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// 1 of waiting for children: there is none to wait for.
     #[error("has no child that it could wait for")]
     NothingPending,
-    /// 0 of remove: a worker holds it.
-    #[error("is held by a worker: wait until it has finished")]
+    /// 0 of remove: a worker holds it or a child below it.
+    #[error("is held by a worker, or a child of it is: wait until it has finished")]
     Locked,
     /// −1: there is no job of that id.
     #[error("does not exist in this queue")]

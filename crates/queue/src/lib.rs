@@ -25,9 +25,9 @@ pub mod registry;
 pub mod worker;
 
 pub use add::Added;
-pub use admin::RetryOptions;
+pub use admin::{MAX_STEP, Progress, RemoveOptions, RetryOptions};
 pub use clock::{Clock, now_ms};
-pub use error::{QueueError, Refusal};
+pub use error::{QueueError, QueueRefusal, Refusal};
 pub use flow::{AddedFlow, FlowProducer};
 pub use queue::Queue;
 pub use read::{

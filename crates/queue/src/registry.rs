@@ -68,7 +68,7 @@ fn usable(redis: &Redis, name: impl Into<String>) -> Option<QueueName> {
 }
 
 /// A pattern that matches `text` and nothing else.
-fn glob_escaped(text: &str) -> String {
+pub(crate) fn glob_escaped(text: &str) -> String {
     let escape = |letter: char| ["*?[]\\".contains(letter).then_some('\\'), Some(letter)];
     text.chars().flat_map(escape).flatten().collect()
 }

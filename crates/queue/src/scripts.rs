@@ -38,7 +38,7 @@ script!(
 );
 script!(
     /// Settles outcomes and claims jobs.
-    SETTLE = "settle", ["meta", "enqueue", "parent", "remove", "dedup", "promote", "metrics", "settle", "claim"],
+    SETTLE = "settle", ["meta", "enqueue", "line", "parent", "remove", "dedup", "promote", "metrics", "settle", "claim"],
     [
         "wait", "prioritized", "delayed", "active", "marker", "meta", "completed", "failed", "stalled", "limiter",
         "pc", "events", "operator:history"
@@ -79,7 +79,7 @@ script!(
 script!(
     /// Recovers jobs of silent workers.
     STALLED = "stalled", ["meta", "enqueue"],
-    ["stalled", "stalled-check", "active", "wait", "marker", "meta", "repeat", "events"]
+    ["stalled", "stalled-check", "active", "wait", "prioritized", "marker", "meta", "repeat", "events"]
 );
 script!(
     /// Finds what a lost reply had claimed.
@@ -95,17 +95,69 @@ script!(
 );
 script!(
     /// Removes a job.
-    REMOVE = "remove", ["meta", "enqueue", "parent", "remove", "dedup", "states"], ["repeat", "events"]
+    REMOVE = "remove", ["meta", "enqueue", "parent", "remove", "dedup", "states", "tree"], ["repeat"]
+);
+script!(
+    /// Removes children that have not been processed.
+    REMOVE_UNPROCESSED = "remove_unprocessed", ["meta", "enqueue", "parent", "remove", "dedup", "states", "tree"],
+    ["<job>:dependencies"]
+);
+script!(
+    /// Ends what a job is to its parent.
+    REMOVE_CHILD_DEPENDENCY = "remove_child_dependency", ["meta", "enqueue", "parent", "remove"], ["<job>"]
 );
 script!(
     /// Lets a delayed job run now.
-    PROMOTE = "promote", ["meta", "enqueue"],
+    PROMOTE = "promote", ["meta", "enqueue", "line"],
     ["wait", "prioritized", "delayed", "active", "marker", "meta", "pc", "events"]
 );
 script!(
     /// Runs a finished job again.
-    RETRY = "retry", ["meta", "enqueue"],
+    RETRY = "retry", ["meta", "enqueue", "line", "reprocess"],
     ["wait", "prioritized", "completed", "failed", "active", "marker", "meta", "pc", "events"]
+);
+script!(
+    /// Runs many finished or delayed jobs.
+    BULK = "bulk", ["meta", "enqueue", "line", "reprocess"],
+    ["wait", "prioritized", "completed", "failed", "delayed", "active", "marker", "meta", "pc", "events"]
+);
+script!(
+    /// Gives a delayed job another delay.
+    CHANGE_DELAY = "change_delay", ["meta", "enqueue"], ["delayed", "marker", "meta", "events", "<job>"]
+);
+script!(
+    /// Gives a job another priority.
+    CHANGE_PRIORITY = "change_priority", ["meta", "enqueue", "line"],
+    ["wait", "prioritized", "active", "marker", "meta", "pc", "<job>"]
+);
+script!(
+    /// Gives a job other data.
+    UPDATE_DATA = "update_data", [], ["<job>"]
+);
+script!(
+    /// Throws away jobs of one state.
+    SWEEP = "sweep", ["meta", "enqueue", "line", "parent", "remove", "dedup", "discard"],
+    [
+        "wait", "paused", "active", "prioritized", "delayed", "completed", "failed", "waiting-children", "repeat",
+        "events"
+    ]
+);
+script!(
+    /// Removes jobs that are in no state.
+    ORPHANS = "orphans", ["meta", "enqueue", "parent", "remove", "states"], ["active"]
+);
+script!(
+    /// Ends a queue.
+    OBLITERATE = "obliterate", [],
+    [
+        "meta", "active", "wait", "paused", "prioritized", "delayed", "completed", "failed", "waiting-children",
+        "repeat", "events", "delay", "priority", "stalled-check", "stalled", "id", "pc", "marker", "limiter",
+        "metrics:completed", "metrics:completed:data", "metrics:failed", "metrics:failed:data", "operator:history"
+    ]
+);
+script!(
+    /// Gives up a deduplication id.
+    FREE_DEDUPLICATION = "free_deduplication", [], ["<job>"]
 );
 script!(
     /// Notes progress.
@@ -114,10 +166,6 @@ script!(
 script!(
     /// Appends log lines.
     LOG = "log", [], ["<job>", "<job>:logs"]
-);
-script!(
-    /// Replaces a job's data.
-    UPDATE_DATA = "update_data", [], ["<job>"]
 );
 script!(
     /// Says what the user may not do.
@@ -137,16 +185,24 @@ script!(
 pub static ALL: &[&Script] = &[
     &ADD,
     &ADVANCE,
+    &BULK,
+    &CHANGE_DELAY,
+    &CHANGE_PRIORITY,
     &EXTEND,
     &FINISHED,
     &FLOW,
+    &FREE_DEDUPLICATION,
     &LOG,
+    &OBLITERATE,
+    &ORPHANS,
     &PAUSE,
     &PROGRESS,
     &PROMOTE,
     &RECLAIM,
     &REMOVE,
+    &REMOVE_CHILD_DEPENDENCY,
     &REMOVE_SCHEDULER,
+    &REMOVE_UNPROCESSED,
     &REPAIR_SCHEDULER,
     &RETRY,
     &RIGHTS,
@@ -154,6 +210,7 @@ pub static ALL: &[&Script] = &[
     &STALLED,
     &STATE,
     &STOPPED_SCHEDULERS,
+    &SWEEP,
     &UPDATE_DATA,
     &UPSERT_SCHEDULER,
     &WAITING,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use operator_core::{Backoff, BackoffKind, JobOptions, JobState, Keep, KeepLimits, Priority};
 use operator_queue::worker::WorkerOptions;
-use operator_queue::{Queue, RetryOptions};
+use operator_queue::{Queue, RemoveOptions, RetryOptions};
 use operator_testkit::wait::eventually;
 use operator_testkit::{BullMq, NodePeer};
 use rig::{Rig, job, options, with};
@@ -187,7 +187,7 @@ async fn hears_every_event_we_emit(release: BullMq) {
     rig.queue.resume().await.unwrap();
     rig.queue.retry("fail", RetryOptions::default()).await.unwrap();
     rig.until(JobState::Failed, 1).await;
-    rig.queue.remove("late").await.unwrap();
+    rig.queue.remove("late", RemoveOptions::default()).await.unwrap();
     worker.stop(Duration::ZERO).await;
     // The listener reads in order, so the last event proves that all before it were decoded.
     let last = peer.event("the last event", |event| event["type"] == "removed").await;

@@ -3,7 +3,7 @@
 mod rig;
 
 use operator_core::{Backoff, JobOptions, JobState, Keep, Priority};
-use operator_queue::{QueueError, Range, Refusal, RetryOptions};
+use operator_queue::{QueueError, Range, Refusal, RemoveOptions, RetryOptions};
 use rig::{Rig, job, with};
 use std::time::Duration;
 
@@ -154,24 +154,24 @@ async fn administration_moves_jobs_and_says_why_it_cannot() {
         other => panic!("{other}"),
     };
     assert_eq!(refusal(rig.queue.promote("nobody").await.unwrap_err()), Refusal::JobMissing);
-    assert_eq!(refusal(rig.queue.remove("nobody").await.unwrap_err()), Refusal::JobMissing);
+    assert_eq!(refusal(rig.queue.remove("nobody", RemoveOptions::default()).await.unwrap_err()), Refusal::JobMissing);
     assert_eq!(refusal(rig.queue.retry("later", RetryOptions::default()).await.unwrap_err()), Refusal::WrongState);
     let worker = rig.worker(2).await;
     rig.queue.promote("later").await.unwrap();
     rig.until(JobState::Completed, 1).await;
     assert_eq!(refusal(rig.queue.promote("later").await.unwrap_err()), Refusal::WrongState);
-    rig.queue.retry("later", RetryOptions { reset_attempts: true, lifo: false }).await.unwrap();
+    rig.queue.retry("later", RetryOptions::AFRESH).await.unwrap();
     rig.until(JobState::Waiting, 0).await;
     rig.until(JobState::Completed, 1).await;
     assert_eq!(rig.queue.job("later").await.unwrap().unwrap().attempts_made, 1);
 
     rig.queue.add(job("hang", "held")).await.unwrap();
     rig.until(JobState::Active, 1).await;
-    assert_eq!(refusal(rig.queue.remove("held").await.unwrap_err()), Refusal::Locked);
+    assert_eq!(refusal(rig.queue.remove("held", RemoveOptions::default()).await.unwrap_err()), Refusal::Locked);
     worker.stop(Duration::ZERO).await;
     assert_eq!(rig.queue.state("held").await.unwrap(), JobState::Waiting);
-    rig.queue.remove("held").await.unwrap();
-    rig.queue.remove("later").await.unwrap();
+    rig.queue.remove("held", RemoveOptions::default()).await.unwrap();
+    rig.queue.remove("later", RemoveOptions::default()).await.unwrap();
     assert!(rig.raw.keys("bull:q:later").await.is_empty());
 }
 

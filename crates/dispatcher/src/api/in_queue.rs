@@ -5,7 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use operator_core::{Job, JobState};
-use operator_queue::{Queue, QueueError, Range, RetryOptions};
+use operator_queue::{Queue, QueueError, Range, RemoveOptions, RetryOptions};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -109,7 +109,7 @@ pub(crate) async fn get(State(app): State<App>, path: JobPath) -> Answer<JobView
     responses(ChangeProblems, (status = 204, description = "Removed"))
 )]
 pub(crate) async fn remove(State(app): State<App>, path: JobPath) -> Result<StatusCode, Problem> {
-    app.queue(path.queue).remove(&path.id).await?;
+    app.queue(path.queue).remove(&path.id, RemoveOptions::default()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -161,7 +161,7 @@ pub(crate) async fn promote(
 }
 
 /// Whoever asks for another run means a whole one: a job that used up its attempts would fail at its first error.
-pub(super) const AGAIN: RetryOptions = RetryOptions { lifo: false, reset_attempts: true };
+pub(super) const AGAIN: RetryOptions = RetryOptions::AFRESH;
 
 impl JobPath {
     /// 202 with the job's address, which is this one without the verb.

@@ -1,5 +1,5 @@
 -- include/promote.lua: delayed jobs whose time has come.
--- Uses: enqueue. Bounds: at most 1000 jobs per call; the next call takes the rest.
+-- Uses: enqueue, line. Bounds: at most 1000 jobs per call; the next call takes the rest.
 
 -- Moves due jobs back in line and returns the due time of the earliest that stays, or nil.
 local function promote_due(prefix, keys, now)
@@ -10,20 +10,14 @@ local function promote_due(prefix, keys, now)
 
     local due = redis.call("ZRANGEBYSCORE", keys.delayed, 0, string.format("(%.0f", limit), "LIMIT", 0, 1000)
     push_all("ZREM", keys.delayed, due)
-    local waiting, prioritized = {}, {}
+    local line = new_line(keys.wait, keys.prioritized, keys.pc)
     for _, id in ipairs(due) do
         local job_key = prefix .. id
-        local priority = tonumber(redis.call("HGET", job_key, "priority")) or 0
-        if priority == 0 then
-            waiting[#waiting + 1] = id
-        else
-            prioritized[#prioritized + 1] = priority_score(priority, redis.call("INCR", keys.pc))
-            prioritized[#prioritized + 1] = id
-        end
+        local fields = redis.call("HMGET", job_key, "priority", "opts")
+        line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
         redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "delayed")
         redis.call("HSET", job_key, "delay", 0)
     end
-    push_all("LPUSH", keys.wait, waiting)
-    push_all("ZADD", keys.prioritized, prioritized)
+    line.flush()
     return earliest_due(keys.delayed)
 end

@@ -10,11 +10,30 @@ local function delete_job_keys(job_key)
     return redis.call("DEL", unpack(keys))
 end
 
+-- The queue's key prefix, with the trailing colon, and the id.
+local function split_job_key(job_key)
+    return string.match(job_key, "^(.*:)([^:]*)$")
+end
+
+-- Who a parent is: what the child's `parent` field says, or its key when that is not readable.
+local function parent_of(parent_key, text)
+    local is_readable, parent = pcall(cjson.decode, text or "")
+    if is_readable and type(parent) == "table" and parent.queueKey and parent.id then return parent end
+    local prefix, id = split_job_key(parent_key)
+    return { queueKey = string.sub(prefix or ":", 1, -2), id = id or parent_key }
+end
+
+-- Whether a job is the pending iteration of a scheduler, which only the scheduler itself may end.
+local function is_pending_iteration(repeat_key, id)
+    local scheduler, slot = string.match(id, "^repeat:(.+):(%d+)$")
+    local pending = scheduler and redis.call("ZSCORE", repeat_key, scheduler)
+    return pending and string.format("%.0f", tonumber(pending)) == slot
+end
+
 -- Removes a finished job that the keep policy no longer covers.
 local function remove_expired(job_key, now)
-    local parent_key, parent = unpack(redis.call("HMGET", job_key, "parentKey", "parent"))
-    local is_readable, owner = pcall(cjson.decode, parent or "")
-    if parent_key and is_readable then child_removed(job_key, parent_key, owner, now) end
+    local parent_key, text = unpack(redis.call("HMGET", job_key, "parentKey", "parent"))
+    if parent_key then child_removed(job_key, parent_key, parent_of(parent_key, text), now) end
     delete_job_keys(job_key)
 end
 

@@ -263,6 +263,11 @@ impl Redis {
     fn registered(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Has `queue` made known again with the next job added over this connection.
+    pub(crate) fn forget_registered(&self, queue: &str) {
+        self.registered().remove(queue);
+    }
 }
 
 impl Drop for Connection {
