@@ -82,7 +82,7 @@ async fn a_job_that_leaves_or_was_never_there_is_told_apart() {
 
     rig.queue.add_bulk(vec![job("echo", "a"), job("echo", "b")]).await.unwrap();
     let removed = waiting(&rig, "a").await;
-    rig.queue.remove("a").await.unwrap();
+    rig.queue.remove("a", operator_queue::RemoveOptions::default()).await.unwrap();
     assert!(matches!(removed.await.unwrap(), Err(WaitError::Removed { .. })));
     let before = rig.queue.wait_until_finished("a", LONG).await;
     assert!(matches!(before, Err(WaitError::Removed { .. })), "{before:?}");
