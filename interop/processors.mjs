@@ -1,7 +1,7 @@
 // What a peer's worker does with a job. The worker names one of these; a job whose data has `do` chooses for itself.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bullmq } from './connection.mjs';
+import { bullmq, connection, prefix } from './connection.mjs';
 
 /** The test's word on jobs that `hold` keeps, by job id. Whichever of the two comes first leaves it for the other. */
 const words = new Map();
@@ -59,7 +59,34 @@ const processors = {
     await job.moveToDelayed(Date.now() + (job.data.ms ?? 50), token);
     throw new bullmq.DelayedError();
   },
+
+  // Adds a child to the queue `childQueue` and waits for it; then returns what it returned.
+  await_child: async (job, token) => {
+    if (job.attemptsStarted === 1) {
+      const parent = { id: job.id, queue: job.queueQualifiedName };
+      await beside(job.data.childQueue, (queue) => queue.add('child', { of: job.id }, { parent }));
+    }
+    if (await job.moveToWaitingChildren(token)) throw new bullmq.WaitingChildrenError();
+    return job.getChildrenValues();
+  },
+
+  // Lets its queue rest once, for `ms`, and comes back after that.
+  rate_limited: async (job) => {
+    if (job.attemptsStarted > 1) return job.data;
+    await beside(job.queueName, (queue) => queue.rateLimit(job.data.ms ?? 50));
+    throw bullmq.Worker.RateLimitError();
+  },
 };
+
+/** Does something with a queue that a processor has no handle of. */
+async function beside(name, act) {
+  const queue = new bullmq.Queue(name, { prefix, connection: connection() });
+  try {
+    await act(queue);
+  } finally {
+    await queue.close();
+  }
+}
 
 /** The function for a Worker. */
 export function processor(name) {

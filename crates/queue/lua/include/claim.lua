@@ -18,6 +18,9 @@ local function allowance(keys, meta, limits, limiter, wanted)
     if used >= rate_max then
         local ttl = redis.call("PTTL", keys.limiter)
         if ttl > 0 then return 0, ttl end
+        -- In its last millisecond a count is still there; what starts now belongs to the next.
+        redis.call("DEL", keys.limiter)
+        used = 0
     end
     wanted = math.min(wanted, math.max(1, rate_max - used))
     if meta.paused then return 0 end

@@ -164,7 +164,12 @@ impl From<fred::error::Error> for RedisError {
             }
             // The client's own words while it looks for the server.
             ErrorKind::Sentinel => Self::Lost { problem },
-            _ if problem.starts_with("Failed to route command") => Self::Lost { problem },
+            _ if ["Failed to route command", "Too many failed write attempts"]
+                .iter()
+                .any(|words| problem.starts_with(words)) =>
+            {
+                Self::Lost { problem }
+            }
             _ if is_denial(&problem) => Self::Denied { problem },
             _ => Self::Command { problem },
         }

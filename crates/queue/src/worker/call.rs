@@ -203,16 +203,19 @@ pub(super) fn ms(duration: Duration) -> u64 {
 /// Makes the next job of the scheduler that `job` comes from, before `job` runs: a scheduler whose job ends without a
 /// successor is dead. What keeps failing is reported and does not hold the job up.
 pub(super) async fn advance_scheduler(queue: &Queue, job: &Job) {
-    let retries =
-        ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter().with_max_times(6);
     let advanced = (|| queue.advance_scheduler(job))
-        .retry(retries)
+        .retry(reconnects())
         .when(|error| matches!(error, QueueError::Redis(error) if error.is_ambiguous()))
         .await;
     if let Err(error) = advanced {
         let scheduler = job.scheduler_id.as_deref().unwrap_or_default();
         tracing::error!(queue = %queue.name, scheduler, %error, "a scheduler stopped: its next job could not be made");
     }
+}
+
+/// The pauses of a call that is repeated while the connection comes back: some three seconds in all.
+pub(super) fn reconnects() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter().with_max_times(6)
 }
 
 /// Gives a marker back that this worker popped and cannot follow: it has no free slot.

@@ -112,14 +112,13 @@ impl Driver {
             self.send_calls();
             self.ask_waiter();
             if let Some(report) = self.drained() {
+                self.pass_last_wakes_on().await;
                 return report;
             }
             let timer = self.next_timer();
             tokio::select! {
                 biased;
-                Some(called) = self.calls.next(), if !self.calls.is_empty() => self.on_called(called),
-                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.on_finished(finished),
-                wake = self.waiter.woken(), if self.waiter.is_asleep() => self.on_wake(&wake),
+                // What the handle says goes first: after a pause no job's end may claim another.
                 change = stopping.changed(), if self.drain.is_none() => {
                     let deadline = change.ok().and_then(|()| *stopping.borrow());
                     self.begin_drain(deadline.map_or_else(Instant::now, Instant::from_std));
@@ -129,6 +128,9 @@ impl Driver {
                     self.pace = *paced.borrow_and_update();
                     self.queues.iter_mut().for_each(|served| served.is_ready = true);
                 }
+                Some(called) = self.calls.next(), if !self.calls.is_empty() => self.on_called(called),
+                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.on_finished(finished),
+                wake = self.waiter.woken(), if self.waiter.is_asleep() => self.on_wake(&wake),
                 () = tokio::time::sleep_until(timer) => self.on_timer(),
             }
         }

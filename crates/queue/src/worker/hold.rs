@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use backon::Retryable;
 use operator_core::{InvalidOptions, Job, JobOptions};
 
-use super::call::{Claim, Settle, Settled, Terms, extend_for, ms};
+use super::call::{Claim, Settle, Settled, Terms, extend_for, ms, reconnects};
 use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::wire::outcome::{Outcome, RetryRules, Verdict};
@@ -138,11 +139,24 @@ impl Hold {
         &self.terms.rules
     }
 
-    /// Set before the call, so that the driver does not take the released lock for a lost one.
+    /// Settles the job without an end. While answers are lost with the connection, it is asked for again.
     async fn leave(&self, verdict: Verdict) -> Result<(), QueueError> {
+        // Before the call, so that the driver does not take the released lock for a lost one.
         self.set_stay(Stay::Leaving);
-        let left = self.settle(verdict, Claim::none()).await.map(drop);
-        self.set_stay(if left.is_ok() { Stay::Left } else { Stay::Held });
+        let mut left = self.settle(verdict.clone(), Claim::none()).await.map(drop);
+        if left.as_ref().is_err_and(is_ambiguous) {
+            let again = || async { self.settle(verdict.clone(), Claim::none()).await.map(drop) };
+            left = match again.retry(reconnects()).when(is_ambiguous).await {
+                // By an earlier call, or it was lost: it is not here any more in either case.
+                Err(QueueError::Refused { refusal, .. }) if refusal.is_lost_ownership() => Ok(()),
+                answer => answer,
+            };
+        }
+        self.set_stay(match &left {
+            Ok(()) => Stay::Left,
+            Err(error) if is_ambiguous(error) => Stay::Leaving,
+            Err(_) => Stay::Held,
+        });
         left
     }
 
@@ -157,4 +171,8 @@ impl Hold {
     fn refused(&self, refusal: Refusal) -> QueueError {
         QueueError::Refused { id: self.job.id.to_string(), refusal }
     }
+}
+
+fn is_ambiguous(error: &QueueError) -> bool {
+    matches!(error, QueueError::Redis(error) if error.is_ambiguous())
 }

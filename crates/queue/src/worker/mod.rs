@@ -143,7 +143,8 @@ impl Worker {
         &self.redis
     }
 
-    /// Stops claiming until [`Worker::resume`]. Running jobs go on; [`Status::idle`] waits for their end.
+    /// Stops claiming until [`Worker::resume`]; jobs of a claim that is under way still come. Running jobs go on, and
+    /// [`Status::idle`] waits for their end.
     pub fn pause(&self) {
         self.pace.send_modify(|pace| pace.is_paused = true);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::StreamExt;
 use tokio::time::Instant;
 
 use super::Driver;
@@ -15,6 +16,9 @@ use crate::worker::waiter::pauses;
 const STOP_GRACE: Duration = Duration::from_secs(1);
 /// How long outcomes are tried to be written after the drain, when Redis is away.
 const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// How long a marker that has left the server may take to get here.
+const LAST_WAKE: Duration = Duration::from_millis(10);
 
 /// A worker that was told to stop.
 pub(super) struct Drain {
@@ -124,6 +128,15 @@ impl Driver {
             }
             Stage::Abandoned => {}
         }
+    }
+
+    /// The server may have given this worker's sleep a marker just now, which another must follow.
+    pub(super) async fn pass_last_wakes_on(&mut self) {
+        while self.waiter.is_asleep() {
+            let Ok(wake) = tokio::time::timeout(LAST_WAKE, self.waiter.woken()).await else { break };
+            self.on_wake(&wake);
+        }
+        let _ = tokio::time::timeout(STOP_GRACE, self.calls.by_ref().for_each(|_| std::future::ready(()))).await;
     }
 
     /// The report, once nothing is held any more or the last moment has passed.

@@ -1,0 +1,68 @@
+//! What a worker does beyond running jobs: limits, jobs that move themselves, rules of retrying, its pace, processing by
+//! hand, and all of it beside BullMQ.
+#![expect(clippy::unwrap_used, reason = "a failing step is a failing test")]
+
+mod journal;
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod beside;
+mod limits;
+mod manual;
+mod moves;
+mod pace;
+mod rules;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use operator_core::{Failure, Json};
+use operator_queue::worker::{ClaimedJob, Handler, Worker, WorkerOptions};
+use rig::Rig;
+use tokio::sync::Semaphore;
+
+/// Runs jobs with a function of the test's own.
+struct Function<F>(F);
+
+impl<F, Fut> Handler for Function<F>
+where
+    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
+{
+    fn run(&self, job: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
+        Box::pin((self.0)(job))
+    }
+}
+
+/// A worker that runs every job with `run`.
+async fn worker_of<F, Fut>(rig: &Rig, options: WorkerOptions, run: F) -> Worker
+where
+    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
+{
+    Worker::start(&rig.config, options, Arc::new(Function(run))).await.unwrap()
+}
+
+/// Jobs wait in front of it until the test lets some through.
+#[derive(Clone)]
+struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets `count` jobs through.
+    fn let_through(&self, count: usize) {
+        self.0.add_permits(count);
+    }
+
+    async fn pass(&self) {
+        self.0.acquire().await.unwrap().forget();
+    }
+}
+
+/// The answer of a job that is through.
+fn done() -> Result<Json, Failure> {
+    Ok(Json::null())
+}
