@@ -33,7 +33,10 @@ export const operations = {
     const { job, token, worker } = stage.holding(name);
     const error = unrecoverable ? new UnrecoverableError(message) : new Error(message);
     error.stack = [message, ...stack].join('\n');
-    return follow(await job.moveToFailed(error, token, Boolean(next)), worker, token, next);
+    const answer = await job.moveToFailed(error, token, Boolean(next));
+    // A job that is tried again at once brings no next one along: a worker then claims, as ours does in the same step.
+    const claims = next && !Array.isArray(answer) && !job.finishedOn && !(job.delay > 0);
+    return claims ? operations.claim({ worker: worker.handle, token, as: next.as }) : follow(answer, worker, token, next);
   },
   moveToDelayed: async ({ job: name, delay }) => {
     const { job, token } = stage.holding(name);

@@ -26,6 +26,7 @@ export async function declare({ worker, queue: name, options = {} }) {
   // Errors of a claim's scheduling are not thrown but emitted.
   made.on('error', (error) => { made.problem = error; });
   made.on('stalled', (id) => (made.stalled ??= []).push(id));
+  made.handle = worker;
   await made.waitUntilReady();
   workers.set(worker, made);
 }

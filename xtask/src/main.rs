@@ -1,4 +1,4 @@
-//! Development commands: `cargo xtask dev | test | ci | tidy`.
+//! Development commands: `cargo xtask dev | test | conformance | ci | tidy`.
 //!
 //! One match, a module per command. What two commands need (finding and installing programs, running steps) has a
 //! module of its own; what the product does is left to the crates.
@@ -9,6 +9,7 @@
 )]
 
 mod ci;
+mod conformance;
 mod dev;
 mod test;
 mod tidy;
@@ -31,6 +32,8 @@ enum Command {
     Dev(dev::Options),
     /// Provides what the tests need and runs all of them.
     Test(test::Options),
+    /// Compares our queues with BullMQ, operation by operation.
+    Conformance(conformance::Options),
     /// Everything CI checks: format, lints, documentation, tidy, tests.
     Ci,
     /// Checks what a compiler cannot: crate boundaries, headers, scripts, settings, links.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Dev(options) => dev::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Ci => ci::run(),
         Command::Tidy(options) => tidy::run(&options),
     };

@@ -48,9 +48,7 @@ struct Run {
     ours: Ours,
     node_names: BTreeMap<String, String>,
     our_names: BTreeMap<String, String>,
-    node_aliases: Aliases,
-    our_aliases: Aliases,
-    aliases: usize,
+    aliases: Aliases,
     before: Keyspace,
     now_ms: u64,
 }
@@ -182,9 +180,7 @@ impl Bench {
             ours,
             node_names: BTreeMap::new(),
             our_names: BTreeMap::new(),
-            node_aliases: Aliases::default(),
-            our_aliases: Aliases::default(),
-            aliases: 0,
+            aliases: Aliases::default(),
             before,
             now_ms: START_MS,
         }
@@ -202,7 +198,10 @@ impl Bench {
                 }
             }
             Operation::Expire(expire) => self.both(&["DEL".to_owned(), expire.key.clone()]).await,
-            Operation::Raw(raw) => self.both(&raw.command).await,
+            Operation::Raw(raw) => match raw.database {
+                Some(database) => drop(keyspace::command(&self.redis, database, &raw.command).await.ok()),
+                None => self.both(&raw.command).await,
+            },
             operation => {
                 let node = operation.resolved(&|name| run.node_names.get(name).cloned());
                 let ours = operation.resolved(&|name| run.our_names.get(name).cloned());
@@ -236,9 +235,11 @@ impl Bench {
         (node, ours): (Answer, Answer),
         declared: &mut BTreeMap<&'static str, usize>,
     ) -> Option<StepDifference> {
-        let node_keys = normal::keyspace(keyspace::read(&self.redis, NODE).await, &run.node_aliases);
-        let our_keys = normal::keyspace(keyspace::read(&self.redis, OURS).await, &run.our_aliases);
-        let (node, ours) = (normal::answer(node, &run.node_aliases), normal::answer(ours, &run.our_aliases));
+        let (node_keys, our_keys) = (keyspace::read(&self.redis, NODE).await, keyspace::read(&self.redis, OURS).await);
+        run.aliases.discover(&node_keys, &our_keys);
+        let (node_keys, our_keys) =
+            (normal::keyspace(node_keys, &run.aliases), normal::keyspace(our_keys, &run.aliases));
+        let (node, ours) = (normal::answer(node, &run.aliases), normal::answer(ours, &run.aliases));
         let mut difference = None;
         let places = compare((&node, &node_keys), (&ours, &our_keys));
         if !places.is_empty() {
@@ -317,13 +318,8 @@ impl Run {
 
     /// Two ids of the same job. Where they differ, both were made up: they are the same under a name of ours.
     fn pair(&mut self, queue: &str, node: &Value, ours: &Value, bind: Option<&str>) {
-        if let (Some(node), Some(ours), false) = (node.as_str(), ours.as_str(), queue.is_empty())
-            && node != ours
-        {
-            self.aliases += 1;
-            let name = format!("#{}", self.aliases);
-            self.node_aliases.bind(queue, node, &name);
-            self.our_aliases.bind(queue, ours, &name);
+        if let (Some(node), Some(ours), false) = (node.as_str(), ours.as_str(), queue.is_empty()) {
+            self.aliases.pair(queue, node, ours);
         }
         let Some(bind) = bind else { return };
         for (names, id) in [(&mut self.node_names, node), (&mut self.our_names, ours)] {

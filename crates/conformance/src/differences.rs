@@ -1,11 +1,14 @@
 //! The differences we declare: where BullMQ does what nobody can want, we do something else, and only there.
+//!
+//! Each is recognised by a function of its own, place by place. It must be exact: what it lets pass is not compared.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Content, Entry, Keyspace};
 use crate::operation::Operation;
-use crate::verdict::Unequal;
+use crate::verdict::{Place, Unequal};
 
 /// A difference on purpose.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -33,9 +36,130 @@ pub struct Moment<'a> {
 }
 
 /// Every declared difference. A run over all scripted sequences fails when one of them does not occur.
-pub static DIFFERENCES: &[Difference] = &[];
+pub static DIFFERENCES: &[Difference] = &[
+    Difference {
+        id: "refused-input",
+        sentence: "BullMQ takes negative numbers, options it does not know and ids that are the names of its own keys, \
+                   and breaks on them later; we refuse them before anything is written.",
+        explains: |moment, _| {
+            matches!((moment.node.0, moment.ours.0), (Answer::Done(_), Answer::Invalid(_)))
+                && moment.ours.1 == moment.before
+                && is_unfit(moment.operation)
+        },
+    },
+    Difference {
+        id: "refused-whole",
+        sentence: "When a child of a flow has another parent already, BullMQ adds the rest and leaves the new parent \
+                   waiting for ever; we add nothing and say why.",
+        explains: |moment, _| {
+            matches!(moment.operation, Operation::AddFlow(_) | Operation::AddFlows(_))
+                && matches!((moment.node.0, moment.ours.0), (Answer::Done(_), Answer::Refused(-7)))
+                && moment.ours.1 == moment.before
+        },
+    },
+    Difference {
+        id: "refused-writes-nothing",
+        sentence: "A script of BullMQ that refuses may have written before it found out; ours look first.",
+        explains: |moment, unequal| {
+            let is_refused =
+                matches!((moment.node.0, moment.ours.0), (Answer::Refused(a), Answer::Refused(b)) if a == b);
+            is_refused && matches!(&unequal.place, Place::Key(key) if moment.ours.1.get(key) == moment.before.get(key))
+        },
+    },
+    Difference {
+        id: "manual-rate-limit",
+        sentence: "BullMQ's workers without a limiter do not honour `rateLimit` of a queue without one; ours do.",
+        explains: |moment, _| {
+            let Operation::Claim(_) = moment.operation else { return false };
+            let rests = |(key, entry): (&String, &Entry)| {
+                key.ends_with(":limiter") && entry.content == Content::Text("9007199254740991".to_owned())
+            };
+            matches!(moment.ours.0, Answer::Done(Value::Null))
+                && moment.ours.1 == moment.before
+                && moment.before.iter().any(rests)
+        },
+    },
+    Difference {
+        id: "ghosts",
+        sentence: "BullMQ claims and recovers ids whose job is gone, which makes a job without name and data; we drop \
+                   them.",
+        explains: explains_ghosts,
+    },
+    Difference {
+        id: "delay-marker",
+        sentence: "BullMQ leaves out the marker of a job that is delayed by its failure when another is claimed in the \
+                   same step; we always set it.",
+        explains: |moment, unequal| {
+            let Operation::Fail(fail) = moment.operation else { return false };
+            let Place::Key(key) = &unequal.place else { return false };
+            let Some(queue) = key.strip_suffix(":marker") else { return false };
+            let others = |keys: &Keyspace| markers(keys, key).into_iter().filter(|(member, _)| member != "1").collect();
+            let (theirs, own): (Vec<_>, Vec<_>) = (others(moment.node.1), others(moment.ours.1));
+            let marked = markers(moment.ours.1, key).into_iter().find(|(member, _)| member == "1");
+            let due = earliest_due(moment.ours.1, queue);
+            fail.next.is_some() && theirs == own && marked.and_then(|(_, at)| at.parse().ok()) == due
+        },
+    },
+];
 
 /// The declared difference that explains this place, if there is one.
 pub(crate) fn explaining(moment: &Moment<'_>, unequal: &Unequal) -> Option<&'static str> {
     DIFFERENCES.iter().find(|difference| (difference.explains)(moment, unequal)).map(|difference| difference.id)
+}
+
+/// Whether an operation that adds asks for what no queue can do.
+fn is_unfit(operation: &Operation) -> bool {
+    let is_negative = |value: &Value| value.as_f64().is_some_and(|number| number < 0.0);
+    let is_unfit = |opts: &Value| {
+        let id = opts["jobId"].as_str().unwrap_or_default();
+        ["delay", "priority", "attempts"].iter().any(|name| is_negative(&opts[*name]))
+            || operator_core::ids::RESERVED.contains(&id.split(':').next().unwrap_or_default())
+            || opts.get("repeat").is_some()
+    };
+    match operation {
+        Operation::Add(add) => add.opts.as_ref().is_some_and(is_unfit),
+        Operation::AddBulk(bulk) => bulk.jobs.iter().filter_map(|job| job.opts.as_ref()).any(is_unfit),
+        _ => false,
+    }
+}
+
+/// Ids in line or at work without a hash; a difference may show in their keys, in the lists and in the events.
+fn explains_ghosts(moment: &Moment<'_>, unequal: &Unequal) -> bool {
+    let list = match moment.operation {
+        Operation::Claim(_) => "wait",
+        Operation::StalledCheck(_) => "active",
+        _ => return false,
+    };
+    let ghosts: Vec<(String, String)> = moment
+        .before
+        .iter()
+        .filter_map(|(key, entry)| Some((key.strip_suffix(list)?, entry)))
+        .flat_map(|(prefix, entry)| {
+            let ids = if let Content::List(ids) = &entry.content { ids.as_slice() } else { &[] };
+            ids.iter().map(move |id| (prefix.to_owned(), format!("{prefix}{id}")))
+        })
+        .filter(|(_, job)| !moment.before.contains_key(job))
+        .collect();
+    match &unequal.place {
+        Place::Answer => !ghosts.is_empty(),
+        Place::Key(key) => ghosts.iter().any(|(prefix, job)| {
+            let shared = ["wait", "active", "events", "marker"];
+            key == job
+                || *key == format!("{job}:lock")
+                || shared.iter().any(|suffix| *key == format!("{prefix}{suffix}"))
+        }),
+    }
+}
+
+fn markers(keys: &Keyspace, key: &str) -> Vec<(String, String)> {
+    match keys.get(key).map(|entry| &entry.content) {
+        Some(Content::Sorted(markers)) => markers.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// When the first delayed job is due, epoch milliseconds; scores keep twelve bits below that.
+fn earliest_due(keys: &Keyspace, queue: &str) -> Option<f64> {
+    let Content::Sorted(delayed) = &keys.get(&format!("{queue}:delayed"))?.content else { return None };
+    Some(delayed.first()?.1.parse::<f64>().ok()? / 4096.0)
 }

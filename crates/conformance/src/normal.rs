@@ -2,21 +2,61 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::keyspace::{Content, Entry, Keyspace};
 
-/// The ids that a subject made up, with the names that stand for them in both keyspaces.
+/// The ids that the subjects made up, with the names that stand for them. Both share them: a copied key holds the
+/// other's ids.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Aliases {
     /// By queue and id.
     names: BTreeMap<(String, String), String>,
+    count: usize,
 }
 
 impl Aliases {
     pub(crate) fn bind(&mut self, queue: &str, id: &str, name: &str) {
         self.names.insert((queue.to_owned(), id.to_owned()), name.to_owned());
+    }
+
+    /// Gives one name to two ids of the same job that were made up, unless they have one.
+    pub(crate) fn pair(&mut self, queue: &str, node: &str, ours: &str) {
+        if node == ours || self.id(queue, node) == self.id(queue, ours) {
+            return;
+        }
+        self.count += 1;
+        let name = format!("#{}", self.count);
+        self.bind(queue, node, &name);
+        self.bind(queue, ours, &name);
+    }
+
+    /// Pairs ids that no answer told: those of jobs that were not added, in the events and in what waits for the end
+    /// of another job. Only an id of the form that ours have is taken for one.
+    pub(crate) fn discover(&mut self, node: &Keyspace, ours: &Keyspace) {
+        for (key, entry) in node {
+            let Some(other) = ours.get(key) else { continue };
+            let queue = key.split(':').nth(1).unwrap_or_default();
+            match (&entry.content, &other.content) {
+                (Content::Stream(theirs), Content::Stream(own)) => {
+                    let fields = theirs.iter().zip(own).flat_map(|(theirs, own)| theirs.iter().zip(own));
+                    for ((name, theirs), (_, own)) in fields {
+                        if (name == "jobId" || name == "deduplicatedJobId") && is_uuid(own) {
+                            self.pair(queue, theirs, own);
+                        }
+                    }
+                }
+                (Content::Hash(theirs), Content::Hash(own)) => {
+                    if let (Some(theirs), Some(own)) = (theirs.get("jid"), own.get("jid"))
+                        && is_uuid(own)
+                    {
+                        self.pair(queue, theirs, own);
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// An id of `queue`: exactly the id, because BullMQ's own are small numbers.
@@ -61,6 +101,14 @@ impl Aliases {
     }
 }
 
+fn is_uuid(id: &str) -> bool {
+    id.len() == 36
+        && id.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 /// An answer with generated ids by their names.
 pub(crate) fn answer(answer: Answer, aliases: &Aliases) -> Answer {
     match answer {
@@ -91,25 +139,27 @@ fn normal(key: &str, entry: Entry, aliases: &Aliases) -> (String, Entry) {
         Content::Text(text) => Content::Text(text),
         Content::List(items) => Content::List(items.iter().map(id).collect()),
         Content::Set(items) => Content::Set(items.iter().map(id).collect()),
-        Content::Sorted(items) => {
-            let mut items: Vec<_> = items.iter().map(|(member, score)| (id(member), score.clone())).collect();
-            // Members with one score are in the order of their names, and generated ids have new ones.
-            items.chunk_by_mut(|(_, one), (_, other)| one == other).for_each(<[_]>::sort);
-            Content::Sorted(items)
-        }
+        Content::Sorted(items) => sorted(items.iter().map(|(member, score)| (id(member), score.clone())).collect()),
         Content::Hash(fields) => Content::Hash(
-            fields.iter().map(|(name, value)| (aliases.text(name), field(queue, name, value, aliases))).collect(),
+            fields
+                .iter()
+                // BullMQ 5 also notes the id of a scheduler's next job; version 6 dropped that.
+                .filter(|(name, _)| *name != "nrjid")
+                .map(|(name, value)| (aliases.text(name), field(queue, name, value, aliases)))
+                .collect(),
         ),
         Content::Stream(entries) => Content::Stream(
-            entries
-                .iter()
-                .map(|entry| {
-                    entry.iter().map(|(name, value)| (name.clone(), event_field(queue, name, value, aliases))).collect()
-                })
-                .collect(),
+            entries.iter().filter(|entry| !is_of_5_alone(entry)).map(|entry| event(queue, entry, aliases)).collect(),
         ),
     };
     (aliases.text(key), Entry { content, expires: entry.expires })
+}
+
+/// Members of one score stand in the order of their names; generated ids change places when they get theirs.
+fn sorted(mut items: Vec<(String, String)>) -> Content {
+    let score = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+    items.sort_by(|(a, low), (b, high)| score(low).total_cmp(&score(high)).then_with(|| a.cmp(b)));
+    Content::Sorted(items)
 }
 
 /// A field of a hash. BullMQ passes options through msgpack and the server's JSON, which orders the names as it likes,
@@ -127,11 +177,17 @@ fn field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
     }
 }
 
-fn event_field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
-    match name {
+/// BullMQ 5 announces a deduplicated job twice, the first time under the older word; version 6 dropped that.
+fn is_of_5_alone(entry: &[(String, String)]) -> bool {
+    entry.first().is_some_and(|(name, value)| name == "event" && value == "debounced")
+}
+
+fn event(queue: &str, entry: &[(String, String)], aliases: &Aliases) -> Vec<(String, String)> {
+    let value = |name: &str, value: &str| match name {
         "jobId" | "deduplicatedJobId" => aliases.id(queue, value),
         _ => aliases.text(value),
-    }
+    };
+    entry.iter().map(|(name, text)| (name.clone(), value(name, text))).collect()
 }
 
 /// BullMQ keeps an option that says what would hold without it; for us it is not there.
@@ -140,8 +196,16 @@ fn without_defaults(json: Value) -> Value {
     let says_nothing = |name: &str, value: &Value| {
         OFF_OR_ZERO.contains(&name) && (*value == Value::Bool(false) || value.as_i64() == Some(0))
     };
-    match json {
-        Value::Object(fields) => fields.into_iter().filter(|(name, value)| !says_nothing(name, value)).collect(),
+    let Value::Object(fields) = json else { return json };
+    let said = fields.into_iter().filter(|(name, value)| !says_nothing(name, value));
+    said.map(|(name, value)| if name.starts_with("removeOn") { (name, limits(value)) } else { (name, value) }).collect()
+}
+
+/// A number is short for a count, and `true` and `false` are for none and all: a policy has one spelling with us.
+fn limits(policy: Value) -> Value {
+    match policy {
+        Value::Bool(removes) => json!({ "count": if removes { 0 } else { -1 } }),
+        Value::Number(count) => json!({ "count": count }),
         other => other,
     }
 }

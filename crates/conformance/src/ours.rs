@@ -11,11 +11,13 @@ mod view;
 use std::collections::HashMap;
 
 use operator_core::QueueName;
+use operator_queue::worker::Consumer;
 use operator_queue::{Clock, FlowProducer, Queue, QueueError, Redis, RedisConfig, Refusal};
 use operator_testkit::RedisServer;
 use serde::Serialize;
 use serde_json::Value;
 
+use self::work::Held;
 use crate::answer::Answer;
 use crate::operation::Operation;
 
@@ -25,6 +27,8 @@ pub struct Ours {
     redis: Redis,
     flows: FlowProducer,
     queues: HashMap<String, Queue>,
+    consumers: HashMap<String, Consumer>,
+    held: HashMap<String, Held>,
 }
 
 /// What an operation came to, before it is an answer.
@@ -44,7 +48,7 @@ impl Ours {
             Err(error) => panic!("{error}"),
         };
         let flows = FlowProducer::new(&redis);
-        Self { clock, redis, flows, queues: HashMap::new() }
+        Self { clock, redis, flows, queues: HashMap::new(), consumers: HashMap::new(), held: HashMap::new() }
     }
 
     /// Sets the time.

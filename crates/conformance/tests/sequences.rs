@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use operator_conformance::differences::DIFFERENCES;
+use operator_conformance::verdict::Place;
 use operator_conformance::{Bench, Sequence};
 use operator_testkit::BullMq;
+use serde_json::json;
 
 async fn run_all(release: BullMq) -> BTreeSet<&'static str> {
     let mut bench = Bench::start(release).await;
@@ -30,6 +32,26 @@ async fn all_sequences_are_equal_to_bullmq_6_and_show_every_declared_difference(
     let declared = run_all(BullMq::V6).await;
     let missing: Vec<_> = DIFFERENCES.iter().map(|known| known.id).filter(|id| !declared.contains(id)).collect();
     assert!(missing.is_empty(), "declared, but never seen: {missing:?}");
+}
+
+#[tokio::test]
+async fn what_differs_is_found_where_it_begins() {
+    let mut bench = Bench::start(BullMq::V6).await;
+    let planted: [(&[&str], &str); 5] = [
+        (&["HSET", "bull:q:a", "delay", "1"], "bull:q:a"),
+        (&["XADD", "bull:q:events", "*", "event", "more"], "bull:q:events"),
+        (&["RPUSH", "bull:q:wait", "b"], "bull:q:wait"),
+        (&["PEXPIRE", "bull:q:meta", "100000"], "bull:q:meta"),
+        (&["DEL", "bull:q:marker"], "bull:q:marker"),
+    ];
+    for (change, key) in planted {
+        let add = json!({ "op": "add", "queue": "q", "name": "a", "opts": { "jobId": "a" } });
+        let lines = format!("{add}\n{}", json!({ "op": "raw", "command": change, "database": 1 }));
+        let verdict = bench.run(&Sequence::parse("planted", &lines).unwrap()).await;
+        let found = &verdict.differences[0];
+        assert_eq!((found.line, found.places.len()), (2, 1), "{verdict}");
+        assert_eq!(found.places[0].place, Place::Key(key.to_owned()), "{verdict}");
+    }
 }
 
 #[tokio::test]

@@ -124,4 +124,6 @@ pub struct Expire {
 pub struct Raw {
     /// The command and its arguments.
     pub command: Vec<String>,
+    /// Only on this database, 0 for BullMQ's and 1 for ours: to see whether the comparison finds it.
+    pub database: Option<u8>,
 }

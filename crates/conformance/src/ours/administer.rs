@@ -1,5 +1,8 @@
 //! Changing what is in a queue by hand.
 
+use std::time::Duration;
+
+use operator_queue::worker::RateLimit;
 use operator_queue::{QueueError, Refusal, RemoveOptions, RetryOptions};
 
 use super::{Ours, Outcome, done, missing};
@@ -22,11 +25,25 @@ impl Ours {
             Operation::Remove(remove) => {
                 let options = RemoveOptions { children: !remove.keep_children };
                 match self.queue(&remove.queue)?.remove(&remove.id, options).await {
-                    // BullMQ answers how many were removed, and a missing job is none to worry about.
+                    // For BullMQ a job that is not there is as good as removed.
+                    Err(QueueError::Refused { refusal: Refusal::JobMissing, .. }) => done(Ok(true)),
                     Err(QueueError::Refused { refusal: Refusal::Locked, .. }) => done(Ok(false)),
                     outcome => done(outcome.map(|()| true)),
                 }
             }
+            Operation::SetGlobalConcurrency(set) => {
+                done(self.queue(&set.queue)?.set_global_concurrency(set.concurrency).await)
+            }
+            Operation::RemoveGlobalConcurrency(on) => done(self.queue(&on.queue)?.remove_global_concurrency().await),
+            Operation::SetGlobalRateLimit(set) => {
+                let limit = RateLimit { max: set.max, duration: Duration::from_millis(set.duration) };
+                done(self.queue(&set.queue)?.set_global_rate_limit(limit).await)
+            }
+            Operation::RemoveGlobalRateLimit(on) => done(self.queue(&on.queue)?.remove_global_rate_limit().await),
+            Operation::RateLimit(limit) => {
+                done(self.queue(&limit.queue)?.rate_limit(Duration::from_millis(limit.ms)).await)
+            }
+            Operation::RemoveRateLimitKey(on) => done(self.queue(&on.queue)?.remove_rate_limit().await.map(drop)),
             other => missing(other),
         }
     }

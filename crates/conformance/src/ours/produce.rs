@@ -45,18 +45,14 @@ fn new_job(name: &str, data: Option<&Value>, opts: Option<&Value>) -> Result<New
 /// BullMQ gives a job without data an empty object.
 fn flow(given: &Value) -> Result<FlowJob, Answer> {
     fn with_data(value: &mut Value) {
-        if let Some(fields) = value.as_object_mut() {
-            fields.entry("data").or_insert_with(|| json!({}));
-        }
-        if let Some(children) = value["children"].as_array_mut() {
+        let Some(fields) = value.as_object_mut() else { return };
+        fields.entry("data").or_insert_with(|| json!({}));
+        if let Some(Value::Array(children)) = fields.get_mut("children") {
             children.iter_mut().for_each(with_data);
         }
     }
     let mut given = given.clone();
     with_data(&mut given);
-    if given["children"].is_null() {
-        given.as_object_mut().map(|fields| fields.remove("children"));
-    }
     serde_json::from_value(given).map_err(|error| invalid(&error))
 }
 

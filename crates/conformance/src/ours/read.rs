@@ -1,5 +1,6 @@
 //! Looking at a queue.
 
+use operator_queue::worker::RateLimit;
 use serde_json::{Value, json};
 
 use super::{Ours, Outcome, done, json, missing, refused, view};
@@ -24,6 +25,17 @@ impl Ours {
                 let queue = self.queue(&get.queue)?;
                 let (logs, count) = queue.logs(&get.id, get.start, get.end).await.map_err(|error| refused(&error))?;
                 Ok(json!({ "logs": logs, "count": count }))
+            }
+            Operation::GetGlobalConcurrency(on) => done(self.queue(&on.queue)?.global_concurrency().await),
+            Operation::GetGlobalRateLimit(on) => {
+                let limit = self.queue(&on.queue)?.global_rate_limit().await.map_err(|error| refused(&error))?;
+                let view = |limit: RateLimit| json!({ "max": limit.max, "duration": limit.duration.as_millis() });
+                Ok(limit.map_or(Value::Null, view))
+            }
+            Operation::GetRateLimitTtl(get) => {
+                let ttl =
+                    self.queue(&get.queue)?.rate_limit_ttl(get.max_jobs).await.map_err(|error| refused(&error))?;
+                Ok(if ttl.is_some() { json!("some") } else { json!(0) })
             }
             other => missing(other),
         }

@@ -30,7 +30,7 @@ pub(super) fn whole(job: &Job) -> Value {
         "finishedOn": job.finished_ms,
         "processedBy": job.processed_by,
         // BullMQ knows no job without progress.
-        "progress": job.progress.as_ref().map_or_else(|| json!(0), |progress| json!(progress)),
+        "progress": job.progress.as_ref().map(|progress| json!(progress)).filter(|it| !it.is_null()).unwrap_or(json!(0)),
         "returnvalue": job.return_value,
         "failedReason": job.failed_reason,
         "stacktrace": job.stacktrace,
