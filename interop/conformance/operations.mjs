@@ -150,8 +150,9 @@ export const operations = {
     return { meta, data: data.map(Number), count };
   },
   getMeta: async ({ queue: name }) => {
-    const { version, ...rest } = await queue(name).getMeta();
-    return rest;
+    const { paused = false, concurrency = null, max = null, duration = null, maxLenEvents = null } =
+      await queue(name).getMeta();
+    return { paused, concurrency, max, duration, maxLenEvents };
   },
 };
 

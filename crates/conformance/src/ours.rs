@@ -9,6 +9,7 @@ mod work;
 mod view;
 
 use std::collections::HashMap;
+use std::pin::Pin;
 
 use operator_core::QueueName;
 use operator_queue::worker::Consumer;
@@ -30,6 +31,9 @@ pub struct Ours {
     consumers: HashMap<String, Consumer>,
     held: HashMap<String, Held>,
 }
+
+/// An operation under way.
+type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// What an operation came to, before it is an answer.
 type Outcome = Result<Value, Answer>;
@@ -58,7 +62,8 @@ impl Ours {
 
     /// Does one operation.
     pub async fn perform(&mut self, operation: &Operation) -> Answer {
-        let outcome = match operation {
+        // Boxed, because the compiler does not see through so many kinds of futures that they may change threads.
+        let attempt = match operation {
             Operation::Add(_)
             | Operation::AddBulk(_)
             | Operation::AddFlow(_)
@@ -67,7 +72,7 @@ impl Ours {
             | Operation::RemoveScheduler(_)
             | Operation::GetScheduler(_)
             | Operation::GetSchedulers(_)
-            | Operation::GetSchedulersCount(_) => self.produce(operation).await,
+            | Operation::GetSchedulersCount(_) => Box::pin(self.produce(operation)) as Attempt<'_>,
             Operation::Worker(_)
             | Operation::Claim(_)
             | Operation::Complete(_)
@@ -80,7 +85,7 @@ impl Ours {
             | Operation::UpdateProgress(_)
             | Operation::UpdateData(_)
             | Operation::Log(_)
-            | Operation::ClearLogs(_) => self.work(operation).await,
+            | Operation::ClearLogs(_) => Box::pin(self.work(operation)) as Attempt<'_>,
             Operation::GetLogs(_)
             | Operation::IsPaused(_)
             | Operation::GetGlobalConcurrency(_)
@@ -99,10 +104,10 @@ impl Ours {
             | Operation::GetIgnoredFailures(_)
             | Operation::GetFlow(_)
             | Operation::GetMetrics(_)
-            | Operation::GetMeta(_) => self.read(operation).await,
-            _ => self.administer(operation).await,
+            | Operation::GetMeta(_) => Box::pin(self.read(operation)) as Attempt<'_>,
+            _ => Box::pin(self.administer(operation)) as Attempt<'_>,
         };
-        match outcome {
+        match attempt.await {
             Ok(value) => Answer::Done(value),
             Err(answer) => answer,
         }
@@ -161,7 +166,6 @@ fn code(refusal: Refusal) -> i64 {
         Refusal::FailedChildren => -9,
         Refusal::SchedulerJobExists => -10,
         Refusal::SchedulerSlotsTaken => -11,
-        Refusal::NothingPending => 1,
         Refusal::Unknown(code) => code,
     }
 }

@@ -1,10 +1,10 @@
 //! Adding jobs, flows and schedulers.
 
 use operator_core::{FlowJob, NewJob};
-use operator_queue::AddedFlow;
+use operator_queue::{AddedFlow, JobTemplate, Range, Repeat};
 use serde_json::{Value, json};
 
-use super::{Ours, Outcome, done, invalid, missing, refused};
+use super::{Ours, Outcome, done, invalid, missing, refused, view};
 use crate::answer::Answer;
 use crate::operation::Operation;
 
@@ -29,6 +29,24 @@ impl Ours {
                 let added = self.flows.add_bulk(&flows).await.map_err(|error| refused(&error))?;
                 Ok(added.iter().map(tree).collect())
             }
+            Operation::UpsertScheduler(upsert) => {
+                let repeat: Repeat = serde_json::from_value(upsert.repeat.clone()).map_err(|error| invalid(&error))?;
+                let template = template(upsert.template.as_ref())?;
+                let queue = self.queue(&upsert.queue)?;
+                let pending = queue.upsert_scheduler(&upsert.scheduler, &repeat, &template).await;
+                Ok(pending.map_err(|error| refused(&error))?.map_or(Value::Null, |pending| json!(pending.id)))
+            }
+            Operation::RemoveScheduler(on) => done(self.queue(&on.queue)?.remove_scheduler(&on.scheduler).await),
+            Operation::GetScheduler(on) => {
+                let found = self.queue(&on.queue)?.scheduler(&on.scheduler).await.map_err(|error| refused(&error))?;
+                Ok(found.as_ref().map_or(Value::Null, view::scheduler))
+            }
+            Operation::GetSchedulers(page) => {
+                let range = Range { first: page.start, last: page.end, ascending: page.asc };
+                let found = self.queue(&page.queue)?.schedulers(range).await.map_err(|error| refused(&error))?;
+                Ok(found.iter().map(view::scheduler).collect())
+            }
+            Operation::GetSchedulersCount(on) => done(self.queue(&on.queue)?.schedulers_count().await),
             other => missing(other),
         }
     }
@@ -40,6 +58,11 @@ fn new_job(name: &str, data: Option<&Value>, opts: Option<&Value>) -> Result<New
         "name": name, "data": data.cloned().unwrap_or_else(empty), "opts": opts.cloned().unwrap_or_else(empty),
     });
     serde_json::from_value(job).map_err(|error| invalid(&error))
+}
+
+fn template(given: Option<&Value>) -> Result<JobTemplate, Answer> {
+    let template = given.map(|given| serde_json::from_value(given.clone()));
+    Ok(template.transpose().map_err(|error| invalid(&error))?.unwrap_or_default())
 }
 
 /// BullMQ gives a job without data an empty object.

@@ -58,6 +58,9 @@ impl Ours {
                 let lines = [log.line.clone()];
                 done(self.queue(&log.queue)?.add_logs(&log.id, &lines, log.keep_logs).await)
             }
+            Operation::ClearLogs(clear) => {
+                done(self.queue(&clear.queue)?.clear_logs(&clear.id, clear.keep.unwrap_or(0)).await)
+            }
             other => missing(other),
         }
     }
@@ -71,6 +74,8 @@ impl Ours {
         options.stalled_interval = duration(spec.stalled_interval, options.stalled_interval);
         options.max_stalled = spec.max_stalled_count.unwrap_or(options.max_stalled);
         options.max_started_attempts = spec.max_started_attempts;
+        options.metrics_max_data_points =
+            spec.metrics.as_ref().map(|metrics| u32::try_from(metrics.max_data_points).unwrap_or(u32::MAX));
         options.name.clone_from(&spec.name);
         options.keep_completed = keep(spec.remove_on_complete.as_ref())?;
         options.keep_failed = keep(spec.remove_on_fail.as_ref())?;

@@ -3,7 +3,7 @@
 
 use crate::error::QueueError;
 use crate::queue::Queue;
-use crate::redis::{Arg, Reply};
+use crate::redis::{Arg, Reply, ServerHandle};
 use crate::registry::glob_escaped;
 
 /// How many keys one step of the search looks at.
@@ -38,30 +38,38 @@ fn is_job_id(id: &str) -> bool {
     !id.is_empty() && (id.starts_with("repeat:") || matches!(id.split(':').count(), 1 | 3))
 }
 
+/// A look through all keys of the server, a page at a time.
+pub(super) struct KeyScan<'a> {
+    prefix: &'a str,
+    pattern: String,
+    /// The servers that are left; the scan is in the last of them.
+    servers: Vec<ServerHandle>,
+    cursor: String,
+}
+
 impl Queue {
-    /// Looks through all keys for those that begin as the queue's do, a page at a time, and hands over what follows the
-    /// queue's prefix.
-    pub(super) async fn each_key(
-        &self,
-        mut on_page: impl AsyncFnMut(Vec<String>) -> Result<(), QueueError>,
-    ) -> Result<(), QueueError> {
+    /// Begins a look for the keys that begin as the queue's do.
+    pub(super) fn scan_keys(&self) -> KeyScan<'_> {
         let prefix = self.keys.prefix();
         let pattern = format!("{}*", glob_escaped(prefix));
-        for server in self.redis.servers() {
-            let mut cursor = "0".to_owned();
-            loop {
-                let args: Vec<Arg> =
-                    vec![cursor.into(), "MATCH".into(), pattern.as_str().into(), "COUNT".into(), SCAN_STEP.into()];
-                let mut page = server.command("SCAN", args).await?.into_list().into_iter();
-                cursor = page.next().and_then(|cursor| cursor.text()).unwrap_or_else(|| "0".to_owned());
-                let keys = page.next().map(Reply::into_texts).unwrap_or_default();
-                on_page(keys.iter().filter_map(|key| Some(key.strip_prefix(prefix)?.to_owned())).collect()).await?;
-                if cursor == "0" {
-                    break;
-                }
-            }
+        KeyScan { prefix, pattern, servers: self.redis.servers(), cursor: "0".to_owned() }
+    }
+}
+
+impl KeyScan<'_> {
+    /// What follows the queue's prefix in the keys of the next page, which may be none; `None` at the end.
+    pub(super) async fn next_page(&mut self) -> Result<Option<Vec<String>>, QueueError> {
+        let Some(server) = self.servers.last() else { return Ok(None) };
+        let cursor = self.cursor.as_str().into();
+        let args: Vec<Arg> =
+            vec![cursor, "MATCH".into(), self.pattern.as_str().into(), "COUNT".into(), SCAN_STEP.into()];
+        let mut page = server.command("SCAN", args).await?.into_list().into_iter();
+        self.cursor = page.next().and_then(|cursor| cursor.text()).unwrap_or_else(|| "0".to_owned());
+        if self.cursor == "0" {
+            self.servers.pop();
         }
-        Ok(())
+        let keys = page.next().map(Reply::into_texts).unwrap_or_default();
+        Ok(Some(keys.iter().filter_map(|key| Some(key.strip_prefix(self.prefix)?.to_owned())).collect()))
     }
 }
 

@@ -60,7 +60,8 @@ impl Queue {
 
     /// Removes what no list or set of the queue leads to: deduplication ids, jobs in no state, keys of ours.
     async fn remove_belongings(&self) -> Result<(), QueueError> {
-        self.each_key(async |page| {
+        let mut scan = self.scan_keys();
+        while let Some(page) = scan.next_page().await? {
             let (mut keys, mut ids) = (Vec::new(), Vec::new());
             for rest in &page {
                 match Part::of(rest) {
@@ -72,8 +73,8 @@ impl Queue {
             if !keys.is_empty() {
                 self.redis.command("UNLINK", keys).await?;
             }
-            self.remove_stateless(&ids).await.map(drop)
-        })
-        .await
+            self.remove_stateless(&ids).await?;
+        }
+        Ok(())
     }
 }

@@ -27,16 +27,15 @@ impl Queue {
     pub async fn remove_orphans(&self, mut progress: impl FnMut(Progress) + Send) -> Result<u64, QueueError> {
         let listed = self.listed_ids().await?;
         let mut jobs = 0;
-        self.each_key(async |page| {
+        let mut scan = self.scan_keys();
+        while let Some(page) = scan.next_page().await? {
             let suspects = page.iter().filter_map(|rest| match Part::of(rest) {
                 Part::Job(id) if !listed.contains(id) => Some(id),
                 _ => None,
             });
             jobs += self.remove_stateless(&suspects.collect::<Vec<_>>()).await?;
             progress(Progress { jobs, done: false });
-            Ok(())
-        })
-        .await?;
+        }
         progress(Progress { jobs, done: true });
         Ok(jobs)
     }
