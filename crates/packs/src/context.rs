@@ -1,24 +1,17 @@
-//! What a job sees while it runs, and what that asks of whoever runs it.
+//! What a job sees while it runs.
 //!
-//! The worker makes one context per attempt. Where progress and log lines go is left to its [`JobHost`].
+//! The worker makes one context per attempt. Where everything goes that a job reports is left to its [`JobHost`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::future::BoxFuture;
-use operator_core::{Failure, Job, Json};
+use operator_core::{Failure, Job, JobId, Json, NewJob, QueueName};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-/// What a context needs from whoever runs the job.
-pub trait JobHost: Send + Sync {
-    /// Replaces the progress of the job.
-    ///
-    /// An error means that the progress was not stored, usually because the job now belongs to another worker.
-    fn update_progress(&self, progress: Json) -> BoxFuture<'_, Result<(), Failure>>;
-
-    /// Appends a line to the log of the job.
-    fn log(&self, line: String) -> BoxFuture<'_, Result<(), Failure>>;
-}
+use crate::host::{JobHost, Move};
 
 /// What a job sees while it runs. Cheap to clone and to hand to the tasks a job starts.
 #[derive(Clone)]
@@ -111,6 +104,81 @@ impl Context {
     /// When the host could not store it.
     pub async fn log(&self, line: &str) -> Result<(), Failure> {
         self.host.log(line.to_owned()).await
+    }
+
+    /// Replaces the data of the job, for the attempts after this one: [`Context::data`] stays what the job was claimed
+    /// with. A job that goes on in steps keeps here where it is.
+    ///
+    /// # Errors
+    /// When `data` cannot be JSON, or the host could not store it.
+    pub fn update_data(&self, data: impl Serialize) -> impl Future<Output = Result<(), Failure>> + Send {
+        let encoded = Json::encode(&data);
+        async move { self.host.update_data(encoded?).await }
+    }
+
+    /// Lets the job go on after `delay`, in an attempt that does not count: `return Err(context.move_to_delayed(d).await)`.
+    /// The answer is what the function must return: that the job has moved, or why it could not.
+    #[must_use = "the job has left its attempt: return this as its error"]
+    pub async fn move_to_delayed(&self, delay: Duration) -> Failure {
+        self.leave(Move::After(delay)).await
+    }
+
+    /// Like [`Context::move_to_delayed`], until `at_ms` in epoch milliseconds.
+    #[must_use = "the job has left its attempt: return this as its error"]
+    pub async fn move_to_delayed_until(&self, at_ms: u64) -> Failure {
+        self.leave(Move::At(at_ms)).await
+    }
+
+    /// Puts the job back in line, first of its kind, in an attempt that does not count. The answer is what the function
+    /// must return.
+    #[must_use = "the job has left its attempt: return this as its error"]
+    pub async fn move_to_wait(&self) -> Failure {
+        self.leave(Move::Wait).await
+    }
+
+    /// Lets the whole queue rest for `pause` and puts the job back in line, in an attempt that does not count: for a job
+    /// that was told to come later by whom it calls. The answer is what the function must return.
+    #[must_use = "the job has left its attempt: return this as its error"]
+    pub async fn rate_limit(&self, pause: Duration) -> Failure {
+        self.leave(Move::RateLimited(pause)).await
+    }
+
+    /// Adds `child` to `queue`; it does not hold the job up before [`Context::wait_for_children`]. Give it an id of its
+    /// own (`opts.jobId`), so that an attempt that is repeated does not add it twice.
+    ///
+    /// # Errors
+    /// When `queue` cannot be a queue's name, or the host could not add the child.
+    pub async fn add_child(&self, queue: &str, child: NewJob) -> Result<JobId, Failure> {
+        let queue = QueueName::new(queue).map_err(|error| Failure::unrecoverable(error.to_string()))?;
+        self.host.add_child(queue, child).await
+    }
+
+    /// Goes on when no child is unfinished. Otherwise the job waits for them and starts anew, in an attempt that does not
+    /// count: `context.wait_for_children().await?` then leaves the function.
+    ///
+    /// # Errors
+    /// [`Failure::moved`] when the job waits, which the function must return; an unrecoverable failure when a child
+    /// failed whose failure is the job's; others when the host could not move the job.
+    pub async fn wait_for_children(&self) -> Result<(), Failure> {
+        if self.host.leave(Move::WaitingChildren).await? { Err(Failure::moved()) } else { Ok(()) }
+    }
+
+    /// What the children that completed returned, by their keys (`<prefix>:<queue>:<id>`). [`Json`] is the `T` that
+    /// takes any result.
+    ///
+    /// # Errors
+    /// An unrecoverable failure when a result is no `T`; others when the host could not read them.
+    pub async fn children_values<T: DeserializeOwned>(&self) -> Result<BTreeMap<String, T>, Failure> {
+        let values = self.host.children_values().await?;
+        let decode = |(key, value): (String, Json)| match value.decode() {
+            Ok(value) => Ok((key, value)),
+            Err(error) => Err(Failure::unrecoverable(format!("the result of the child {key} does not fit: {error}"))),
+        };
+        values.into_iter().map(decode).collect()
+    }
+
+    async fn leave(&self, to: Move) -> Failure {
+        self.host.leave(to).await.err().unwrap_or_else(Failure::moved)
     }
 
     /// What an executor that noticed the cancellation reports: the work is unfinished, not wrong.

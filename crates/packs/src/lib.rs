@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod executor;
+pub mod host;
 pub mod registry;
 pub mod rehearsal;
 
@@ -9,8 +10,9 @@ pub mod system;
 
 mod excerpt;
 
-pub use context::{Context, JobHost};
+pub use context::Context;
 pub use executor::Executor;
+pub use host::{JobHost, Move};
 pub use registry::Registry;
 pub use rehearsal::Rehearsal;
 pub use system::SystemSettings;

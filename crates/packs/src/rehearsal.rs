@@ -1,15 +1,17 @@
 //! A job that runs without a queue, for the tests of whoever writes an executor.
 //!
-//! Progress and log lines stay in memory. What a worker does around a job (retries, time limits) is left out.
+//! What the job reports, adds and asks for stays in memory. What a worker does around a job (retries, time limits, the
+//! attempt that follows a move) is left out.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
-use operator_core::{Failure, Job, JobId, Json, QueueName};
+use operator_core::{Failure, Job, JobId, Json, NewJob, QueueName};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Context, JobHost};
+use crate::{Context, JobHost, Move};
 
 /// A job that runs without a queue and records what it reports.
 ///
@@ -39,6 +41,11 @@ pub struct Rehearsal {
 struct Record {
     progress: Mutex<Vec<Json>>,
     logs: Mutex<Vec<String>>,
+    data: Mutex<Vec<Json>>,
+    moves: Mutex<Vec<Move>>,
+    children: Mutex<Vec<(QueueName, NewJob)>>,
+    /// What the children returned that the test says have completed.
+    values: Mutex<BTreeMap<String, Json>>,
 }
 
 impl Rehearsal {
@@ -65,10 +72,20 @@ impl Rehearsal {
         self
     }
 
-    /// A context of the job. All contexts of one rehearsal share its record and its cancellation.
+    /// The same job with a child that has completed, which the job need not wait for. `key` is
+    /// `<prefix>:<queue>:<id>`.
+    #[must_use]
+    pub fn with_child_value(self, key: impl Into<String>, value: impl Into<Json>) -> Self {
+        held(&self.record.values).insert(key.into(), value.into());
+        self
+    }
+
+    /// A context of the job, with the data that it was last given. All contexts of one rehearsal share its record and its cancellation.
     #[must_use]
     pub fn context(&self) -> Context {
-        Context::new(self.job.clone(), Arc::clone(&self.record) as Arc<dyn JobHost>, self.cancelled.clone())
+        let data = held(&self.record.data).last().cloned();
+        let job = Job { data: data.unwrap_or_else(|| self.job.data.clone()), ..self.job.clone() };
+        Context::new(job, Arc::clone(&self.record) as Arc<dyn JobHost>, self.cancelled.clone())
     }
 
     /// Does what a worker does when it gives the job up.
@@ -87,6 +104,24 @@ impl Rehearsal {
     pub fn logs(&self) -> Vec<String> {
         held(&self.record.logs).clone()
     }
+
+    /// Every data that replaced the job's.
+    #[must_use]
+    pub fn data_updates(&self) -> Vec<Json> {
+        held(&self.record.data).clone()
+    }
+
+    /// Where the job went by its own wish.
+    #[must_use]
+    pub fn moves(&self) -> Vec<Move> {
+        held(&self.record.moves).clone()
+    }
+
+    /// Every child the job added, with its queue.
+    #[must_use]
+    pub fn children(&self) -> Vec<(QueueName, NewJob)> {
+        held(&self.record.children).clone()
+    }
 }
 
 impl JobHost for Record {
@@ -99,15 +134,44 @@ impl JobHost for Record {
         held(&self.logs).push(line);
         future::ready(Ok(())).boxed()
     }
+
+    fn update_data(&self, data: Json) -> BoxFuture<'_, Result<(), Failure>> {
+        held(&self.data).push(data);
+        future::ready(Ok(())).boxed()
+    }
+
+    fn leave(&self, to: Move) -> BoxFuture<'_, Result<bool, Failure>> {
+        let is_through = held(&self.children).len() <= held(&self.values).len();
+        let leaves = to != Move::WaitingChildren || !is_through;
+        if leaves {
+            held(&self.moves).push(to);
+        }
+        future::ready(Ok(leaves)).boxed()
+    }
+
+    fn add_child(&self, queue: QueueName, child: NewJob) -> BoxFuture<'_, Result<JobId, Failure>> {
+        let mut children = held(&self.children);
+        let number = children.len() + 2;
+        let id = child.opts.job_id.clone().unwrap_or_else(|| JobId::from_wire(number.to_string()));
+        children.push((queue, child));
+        future::ready(Ok(id)).boxed()
+    }
+
+    fn children_values(&self) -> BoxFuture<'_, Result<BTreeMap<String, Json>, Failure>> {
+        future::ready(Ok(held(&self.values).clone())).boxed()
+    }
 }
 
 /// A panic between lock and unlock is impossible here, so a poisoned list is still whole.
-fn held<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+fn held<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use operator_core::FailureKind;
     use serde_json::json;
 
     use super::*;
@@ -132,6 +196,64 @@ mod tests {
         let progress: Vec<_> = rehearsal.progress().iter().map(|json| json.as_str().to_owned()).collect();
         assert_eq!(progress, ["10", r#"{"step":"upload"}"#]);
         assert_eq!(rehearsal.logs(), ["first", "second"]);
+    }
+
+    /// Adds up what its children return, in steps.
+    async fn total(context: Context) -> Result<u64, Failure> {
+        if context.data().as_str() == r#""begin""# {
+            for number in [20, 22] {
+                context.add_child("numbers", NewJob::new("number", json!(number))).await?;
+            }
+            context.update_data("add up").await?;
+        }
+        context.wait_for_children().await?;
+        Ok(context.children_values::<u64>().await?.into_values().sum())
+    }
+
+    #[tokio::test]
+    async fn a_job_in_steps_adds_children_waits_and_goes_on() {
+        let rehearsal = Rehearsal::of("total", json!("begin"));
+        assert_eq!(total(rehearsal.context()).await, Err(Failure::moved()));
+        assert_eq!(rehearsal.moves(), [Move::WaitingChildren]);
+        let children = rehearsal.children();
+        let described: Vec<_> = children.iter().map(|(queue, job)| (queue.as_str(), job.data.as_str())).collect();
+        assert_eq!(described, [("numbers", "20"), ("numbers", "22")]);
+        assert_eq!(rehearsal.data_updates()[0].as_str(), r#""add up""#);
+
+        let rehearsal = rehearsal.with_child_value("bull:numbers:2", json!(20));
+        let rehearsal = rehearsal.with_child_value("bull:numbers:3", json!(22));
+        assert_eq!(total(rehearsal.context()).await, Ok(42));
+        assert_eq!(rehearsal.moves().len(), 1, "there was nothing left to wait for");
+    }
+
+    #[tokio::test]
+    async fn a_job_that_moves_itself_returns_that_it_has_moved() {
+        let rehearsal = Rehearsal::of("pack.work", json!(null));
+        let context = rehearsal.context();
+        let minute = Duration::from_secs(60);
+        for moved in [
+            context.move_to_delayed(minute).await,
+            context.move_to_delayed_until(1_700_000_000_000).await,
+            context.move_to_wait().await,
+            context.rate_limit(minute).await,
+        ] {
+            assert_eq!(moved, Failure::moved());
+        }
+        let expected = [Move::After(minute), Move::At(1_700_000_000_000), Move::Wait, Move::RateLimited(minute)];
+        assert_eq!(rehearsal.moves(), expected);
+        assert!(context.wait_for_children().await.is_ok(), "there are none");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_a_child_or_its_result_fails_for_good() {
+        let rehearsal = Rehearsal::of("pack.work", json!(null)).with_child_value("bull:q:1", json!("text"));
+        let context = rehearsal.context();
+        let failure = context.children_values::<u64>().await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unrecoverable);
+        assert!(failure.message.contains("bull:q:1"), "{}", failure.message);
+        let failure = context.add_child("a:b", NewJob::new("x", json!(null))).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unrecoverable);
+        assert!(rehearsal.children().is_empty());
     }
 
     #[test]

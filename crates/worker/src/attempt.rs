@@ -34,8 +34,10 @@ impl Attempt {
     }
 
     /// The attempt came to its own end.
-    pub(crate) fn end(&self, result: &Result<Result<Json, Failure>, Box<dyn Any + Send>>) {
+    pub(crate) fn end(&self, result: &Result<Result<Json, Failure>, Box<dyn Any + Send>>, has_moved: bool) {
         let outcome = match result {
+            // Whatever it returns has no effect any more.
+            _ if has_moved => "moved",
             Ok(Ok(_)) => "completed",
             // Whatever it says: it is handed back, or was lost.
             _ if self.cancelled.is_cancelled() => return,
@@ -50,6 +52,7 @@ impl Attempt {
         )
         .record(took);
         match result {
+            _ if has_moved => tracing::debug!(?took, "moved itself"),
             Ok(Ok(_)) => tracing::debug!(?took, "completed"),
             Ok(Err(failure)) => tracing::info!(outcome, error = failure.message, ?took, "an attempt failed"),
             Err(_) => tracing::warn!(outcome, ?took, "a job panicked"),

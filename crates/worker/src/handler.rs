@@ -31,15 +31,15 @@ impl Jobs {
 }
 
 impl Handler for Jobs {
-    fn run(&self, ClaimedJob { job, queue, cancelled, .. }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
+    fn run(&self, ClaimedJob { job, hold, cancelled, .. }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
         let is_provided = self.registry.names().any(|name| name == job.name);
         let attempt = Attempt::begin(Arc::clone(&job), is_provided, cancelled.clone(), self.used.clone());
         let span = attempt.span();
-        let host = Arc::new(QueueHost::new(queue, Arc::clone(&job)));
+        let host = Arc::new(QueueHost::new(hold.clone()));
         let executed = self.registry.execute(Context::new(job, host, cancelled));
         let run = async move {
             let result = AssertUnwindSafe(executed).catch_unwind().await;
-            attempt.end(&result);
+            attempt.end(&result, hold.has_moved());
             // The driver makes a failure of it; here it was only counted.
             result.unwrap_or_else(|panic| resume_unwind(panic))
         };

@@ -1,32 +1,81 @@
-//! Where a running job's progress and log lines go: its queue.
+//! Where everything goes that a running job reports, adds and asks for: its queue.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use operator_core::{Failure, Job, Json};
-use operator_packs::JobHost;
-use operator_queue::Queue;
+use operator_core::{Failure, JobId, Json, NewJob, QueueName};
+use operator_packs::{JobHost, Move};
+use operator_queue::worker::Hold;
+use operator_queue::{QueueError, Refusal};
 
 pub(crate) struct QueueHost {
-    queue: Queue,
-    job: Arc<Job>,
+    hold: Hold,
 }
 
 impl QueueHost {
-    pub(crate) fn new(queue: Queue, job: Arc<Job>) -> Self {
-        Self { queue, job }
+    pub(crate) fn new(hold: Hold) -> Self {
+        Self { hold }
+    }
+
+    fn id(&self) -> &str {
+        self.hold.job().id.as_str()
+    }
+
+    async fn go(&self, to: Move) -> Result<bool, QueueError> {
+        let hold = &self.hold;
+        match to {
+            Move::After(delay) => hold.move_to_delayed(hold.queue().now_ms().saturating_add(ms(delay))).await?,
+            Move::At(at_ms) => hold.move_to_delayed(at_ms).await?,
+            Move::Wait => hold.move_to_wait().await?,
+            Move::RateLimited(pause) => hold.rate_limit(pause).await?,
+            Move::WaitingChildren => return hold.move_to_waiting_children(None).await,
+        }
+        Ok(true)
     }
 }
 
 impl JobHost for QueueHost {
     fn update_progress(&self, progress: Json) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move { Ok(self.queue.update_progress(self.job.id.as_str(), &progress).await?) })
+        Box::pin(async move { Ok(self.hold.queue().update_progress(self.id(), &progress).await?) })
     }
 
     fn log(&self, line: String) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
-            self.queue.add_logs(self.job.id.as_str(), &[line], self.job.opts.keep_logs).await?;
+            self.hold.queue().add_logs(self.id(), &[line], self.hold.job().opts.keep_logs).await?;
             Ok(())
         })
+    }
+
+    fn update_data(&self, data: Json) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move { self.hold.queue().update_data(self.id(), &data).await.map_err(failure) })
+    }
+
+    fn leave(&self, to: Move) -> BoxFuture<'_, Result<bool, Failure>> {
+        Box::pin(async move { self.go(to).await.map_err(failure) })
+    }
+
+    fn add_child(&self, queue: QueueName, child: NewJob) -> BoxFuture<'_, Result<JobId, Failure>> {
+        Box::pin(async move { self.hold.add_child(queue, child).await.map_err(failure) })
+    }
+
+    fn children_values(&self) -> BoxFuture<'_, Result<BTreeMap<String, Json>, Failure>> {
+        Box::pin(async move { Ok(self.hold.queue().children_values(self.id()).await?) })
+    }
+}
+
+fn ms(delay: Duration) -> u64 {
+    u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the same call would be refused for again ends the job; a broken connection may mend.
+fn failure(error: QueueError) -> Failure {
+    match error {
+        QueueError::Refused { refusal: Refusal::FailedChildren | Refusal::ParentConflict, .. }
+        | QueueError::InvalidId(_)
+        | QueueError::InvalidOptions(_)
+        | QueueError::InvalidArgument { .. }
+        | QueueError::TooLarge { .. } => Failure::unrecoverable(error.to_string()),
+        other => other.into(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use backon::Retryable;
-use operator_core::{InvalidOptions, Job, JobOptions};
+use operator_core::{InvalidOptions, Job, JobId, JobOptions, NewJob, ParentRef, QueueName};
 
 use super::call::{Claim, Settle, Settled, Terms, extend_for, ms, reconnects};
 use crate::error::{QueueError, Refusal};
@@ -112,6 +112,18 @@ impl Hold {
             Err(QueueError::Refused { refusal: Refusal::NothingPending, .. }) => Ok(false),
             answer => answer.map(|()| true),
         }
+    }
+
+    /// Adds `child` to the queue `queue_name` as a child of this job, whatever parent it names. The job does not wait for
+    /// it before [`Hold::move_to_waiting_children`].
+    ///
+    /// # Errors
+    /// As [`Queue::add`].
+    pub async fn add_child(&self, queue_name: QueueName, mut child: NewJob) -> Result<JobId, QueueError> {
+        let Queue { redis, name, max_data_bytes, .. } = &self.queue;
+        let queue = format!("{}:{name}", redis.prefix());
+        child.opts.parent = Some(ParentRef { id: self.job.id.clone(), queue });
+        Queue::new(redis, queue_name).with_max_data_bytes(*max_data_bytes).add(child).await
     }
 
     /// Holds the job for `duration` from now. A worker renews its jobs by itself; this is for manual processing.
