@@ -1,0 +1,60 @@
+//! apalis on Redis, driven by the bench. It pushes jobs one by one; a bulk is as many pushes under way.
+
+use apalis::prelude::*;
+use apalis_redis::{Config, RedisStorage};
+use futures::stream::{StreamExt, iter};
+use peer_protocol::{Add, Answer, Data, Request, Waits, serve, steadily, taken};
+use tokio::task::JoinHandle;
+
+type Storage = RedisStorage<Data, apalis_redis::ConnectionManager>;
+
+#[tokio::main]
+async fn main() {
+    let url = std::env::var("REDIS_URL").expect("REDIS_URL says where the server is");
+    let waits = Waits::default();
+    let mut worker: Option<JoinHandle<()>> = None;
+    serve(async |request| match request {
+        Request::Add(Add { queue, count, flight, bulk, payload }) => {
+            let storage = open(&url, &queue, 100).await?;
+            let data = Data::of(payload);
+            let mut adds = iter(0..count)
+                .map(|_| {
+                    let (mut storage, data) = (storage.clone(), data.clone());
+                    async move { storage.push(data).await.map_err(|error| error.to_string()) }
+                })
+                .buffer_unordered(flight.max(bulk));
+            while let Some(added) = adds.next().await {
+                added?;
+            }
+            Ok(Answer::default())
+        }
+        Request::AddSteadily { queue, count, rate } => {
+            let storage = open(&url, &queue, 100).await?;
+            let push = async || storage.clone().push(Data::now()).await.map_err(|error| error.to_string());
+            steadily(count, rate, push).await?;
+            Ok(Answer::default())
+        }
+        Request::StartWorker { queue, concurrency } => {
+            let storage = open(&url, &queue, concurrency).await?;
+            let noted = waits.clone();
+            let run = WorkerBuilder::new("bench").backend(storage).concurrency(concurrency).build(move |data: Data| {
+                data.note_wait(&noted);
+                async { Ok::<(), std::io::Error>(()) }
+            });
+            worker = Some(tokio::spawn(async move { drop(run.run().await) }));
+            Ok(Answer::default())
+        }
+        Request::StopWorker => {
+            if let Some(worker) = worker.take() {
+                worker.abort();
+            }
+            Ok::<_, String>(Answer { waits_us: taken(&waits), ..Answer::default() })
+        }
+    })
+    .await;
+}
+
+async fn open(url: &str, queue: &str, batch: usize) -> Result<Storage, String> {
+    let connection = apalis_redis::connect(url).await.map_err(|error| error.to_string())?;
+    Ok(RedisStorage::new(connection).with_config(Config::default().queue(queue).batch_size(batch)))
+}

@@ -1,0 +1,154 @@
+//! How the bench talks to a peer: one request a line on stdin, one answer a line on stdout.
+//!
+//! Times of single jobs are in microseconds since the epoch, so that what one process stamps another can compare.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+/// What a peer is asked to do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "op")]
+pub enum Request {
+    /// Adds jobs and answers when all are in the queue.
+    Add(Add),
+    /// Adds jobs one by one at a steady rate, each with the time in its data.
+    #[serde(rename_all = "camelCase")]
+    AddSteadily {
+        /// Into which queue.
+        queue: String,
+        /// How many in all.
+        count: usize,
+        /// How many per second.
+        rate: f64,
+    },
+    /// Starts a worker whose jobs do nothing but note how long they waited.
+    #[serde(rename_all = "camelCase")]
+    StartWorker {
+        /// Of which queue.
+        queue: String,
+        /// How many jobs at a time.
+        concurrency: usize,
+    },
+    /// Stops the worker and answers with the waits.
+    StopWorker,
+}
+
+/// How jobs are added.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Add {
+    /// Into which queue.
+    pub queue: String,
+    /// How many.
+    pub count: usize,
+    /// How many calls are under way at a time; ignored in bulk.
+    pub flight: usize,
+    /// How many jobs a bulk call has; 0 adds them one by one.
+    pub bulk: usize,
+    /// Bytes of payload in the data.
+    pub payload: usize,
+}
+
+/// What a peer answers.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// Waits of the worker's jobs in microseconds, from the stamp in their data to their start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_us: Vec<u64>,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The waits of a worker's jobs, shared with its processor.
+pub type Waits = Arc<Mutex<Vec<u64>>>;
+
+/// The data of a job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Data {
+    /// When it was added, if its wait is to be measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub at_us: Option<u64>,
+    /// Ballast.
+    pub payload: String,
+}
+
+impl Data {
+    /// Data of about this many bytes.
+    #[must_use]
+    pub fn of(payload: usize) -> Self {
+        Self { at_us: None, payload: "x".repeat(payload) }
+    }
+
+    /// Small data that says when the job was added.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { at_us: Some(now_us()), payload: String::new() }
+    }
+
+    /// Notes how long a job waited that starts now.
+    pub fn note_wait(&self, waits: &Waits) {
+        if let Some(at) = self.at_us {
+            waits.lock().unwrap().push(now_us().saturating_sub(at));
+        }
+    }
+}
+
+/// Microseconds since the epoch.
+#[must_use]
+pub fn now_us() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+/// Calls `add` `count` times at `rate` calls a second. A call that takes longer than its turn does not hold up the next.
+///
+/// # Errors
+/// The first error of a call.
+pub async fn steadily<E>(count: usize, rate: f64, add: impl AsyncFn() -> Result<(), E>) -> Result<(), E> {
+    let mut turn = tokio::time::interval(Duration::from_millis(1));
+    let (start, mut begun) = (Instant::now(), 0);
+    let mut calls = FuturesUnordered::new();
+    while begun < count || !calls.is_empty() {
+        tokio::select! {
+            Some(called) = calls.next(), if !calls.is_empty() => called?,
+            _ = turn.tick(), if begun < count => {
+                let due = (start.elapsed().as_secs_f64() * rate) as usize;
+                while begun < due.min(count) {
+                    begun += 1;
+                    calls.push(add());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes what has been noted so far.
+#[must_use]
+pub fn taken(waits: &Waits) -> Vec<u64> {
+    std::mem::take(&mut waits.lock().unwrap())
+}
+
+/// Answers requests until stdin ends.
+pub async fn serve<E: std::fmt::Display>(mut handle: impl AsyncFnMut(Request) -> Result<Answer, E>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut out = tokio::io::stdout();
+    out.write_all(b"{\"ready\":true}\n").await.unwrap();
+    out.flush().await.unwrap();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let answer = match serde_json::from_str(&line) {
+            Ok(request) => handle(request).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let answer = answer.unwrap_or_else(|error| Answer { error: Some(error), ..Answer::default() });
+        let mut line = serde_json::to_string(&answer).unwrap();
+        line.push('\n');
+        out.write_all(line.as_bytes()).await.unwrap();
+        out.flush().await.unwrap();
+    }
+}

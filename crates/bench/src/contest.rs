@@ -1,0 +1,111 @@
+//! A whole run: one Redis, every peer in turn, several rounds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use operator_testkit::{RedisClient, RedisServer};
+
+use crate::Arguments;
+use crate::figures::Figures;
+use crate::peers::{Peer, Running};
+use crate::report::{Results, Summary, print_json, print_table};
+use crate::targets;
+use crate::workload::{self, Kind, Workload};
+
+/// Rounds of a full run, and of a quick one.
+const ROUNDS: (usize, usize) = (5, 3);
+
+/// The rate of the latency workload until BullMQ's own speed is known, in jobs a second.
+const DEFAULT_RATE: f64 = 1000.0;
+
+/// Which share of BullMQ's speed the latency workload runs at.
+const STEADY_SHARE: f64 = 0.3;
+
+pub(crate) async fn run(arguments: &Arguments) -> ExitCode {
+    let aof = arguments.aof.as_str();
+    let server = RedisServer::builder()
+        .set("appendonly", if aof == "no" { "no" } else { "yes" })
+        .set("appendfsync", if aof == "no" { "everysec" } else { aof })
+        .start()
+        .await;
+    let redis = server.client().await;
+    let workloads = chosen(arguments);
+    let rounds = arguments.rounds.unwrap_or(if arguments.quick { ROUNDS.1 } else { ROUNDS.0 });
+    let mut results = Results::new();
+    let mut rate = DEFAULT_RATE;
+    for workload in &workloads {
+        let jobs = if arguments.quick { workload.jobs.1 } else { workload.jobs.0 };
+        let measured = rounds_of(workload, jobs, rounds, arguments, &server, &redis, rate).await;
+        for (peer, figures) in measured {
+            results.insert((workload.name, peer), Summary::of(jobs, &figures));
+        }
+        if let Some(bullmq) = results.get(&("process, concurrency 10", Peer::BullMq)) {
+            rate = bullmq.median.jobs_per_second * STEADY_SHARE;
+        }
+    }
+    let order: Vec<&'static str> = workloads.iter().map(|workload| workload.name).collect();
+    let verdicts = targets::verdicts(&results);
+    let about = about(&redis, arguments, rounds, rate).await;
+    let print = if arguments.json { print_json } else { print_table };
+    print(&order, &results, &verdicts, &about);
+    if verdicts.iter().all(|verdict| verdict.is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn chosen(arguments: &Arguments) -> Vec<Workload> {
+    let is_chosen = |workload: &&Workload| {
+        arguments
+            .only
+            .as_ref()
+            .map_or(!arguments.quick || workload.is_quick, |only| workload.name.contains(only.as_str()))
+    };
+    workload::ALL.iter().filter(is_chosen).copied().collect()
+}
+
+/// Every peer once per round, so that a disturbance meets all of them.
+async fn rounds_of(
+    workload: &Workload,
+    jobs: usize,
+    rounds: usize,
+    arguments: &Arguments,
+    server: &RedisServer,
+    redis: &RedisClient,
+    rate: f64,
+) -> BTreeMap<Peer, Vec<Figures>> {
+    let programs = arguments.peer_programs.clone().unwrap_or_else(|| PathBuf::from("bench/peers/target/release"));
+    let mut measured: BTreeMap<Peer, Vec<Figures>> = BTreeMap::new();
+    for round in 0..rounds {
+        for peer in Peer::ALL.into_iter().filter(|peer| takes_part(*peer, workload, arguments)) {
+            let mut running = Running::start(peer, &programs, &server.url()).await;
+            let figures = workload::run(workload, jobs, peer, &mut running, redis, rate).await;
+            eprintln_progress(workload, peer, round, &figures);
+            measured.entry(peer).or_default().push(figures);
+        }
+    }
+    measured
+}
+
+fn takes_part(peer: Peer, workload: &Workload, arguments: &Arguments) -> bool {
+    let is_named = |names: &Vec<String>| names.iter().any(|name| name == peer.name());
+    let is_able = match peer {
+        Peer::Floor => !matches!(workload.kind, Kind::Latency),
+        _ => true,
+    };
+    is_able && arguments.peers.as_ref().is_none_or(is_named)
+}
+
+#[expect(clippy::print_stderr, reason = "a long run says how far it is")]
+fn eprintln_progress(workload: &Workload, peer: Peer, round: usize, figures: &Figures) {
+    eprintln!("{:<34} {:<15} round {}: {:>8.0} jobs/s", workload.name, peer.name(), round + 1, figures.jobs_per_second);
+}
+
+async fn about(redis: &RedisClient, arguments: &Arguments, rounds: usize, rate: f64) -> String {
+    let server = redis.info("server").await;
+    let version = server.get("redis_version").cloned().unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "redis {version}, appendonly {}, {cores} cores, {rounds} rounds, latency at {rate:.0} jobs/s; \
+         medians, ± is half the spread",
+        arguments.aof
+    )
+}

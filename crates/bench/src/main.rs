@@ -1,0 +1,57 @@
+#![doc = include_str!("../README.md")]
+#![expect(clippy::print_stdout, reason = "its tables and JSON are what it is for")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has nothing to report")]
+
+mod figures;
+mod ours;
+mod peers;
+mod report;
+mod targets;
+mod workload;
+
+mod contest;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measures Operator's queue beside its peers, in turn, on one private Redis.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// The workloads that targets are stated for, with few rounds: under five minutes
+    #[arg(long)]
+    quick: bool,
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Redis' append-only file: no, everysec or always
+    #[arg(long, default_value = "no", value_parser = ["no", "everysec", "always"])]
+    aof: String,
+    /// How often each workload is run with each peer, interleaved
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Only workloads whose name contains this text
+    #[arg(long)]
+    only: Option<String>,
+    /// Only these peers
+    #[arg(long, value_delimiter = ',')]
+    peers: Option<Vec<String>>,
+    /// Where the peers' programs are
+    #[arg(long, env = "OPERATOR_BENCH_PEERS")]
+    peer_programs: Option<std::path::PathBuf>,
+    /// Be the peer that is ours
+    #[arg(long, hide = true)]
+    be: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    match arguments.be.as_deref() {
+        Some("operator") => runtime.block_on(ours::serve()),
+        Some(other) => panic!("there is no peer {other}"),
+        None => return runtime.block_on(contest::run(&arguments)),
+    }
+    ExitCode::SUCCESS
+}

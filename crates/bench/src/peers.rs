@@ -1,0 +1,96 @@
+//! The peers: who they are, and how a run talks to one.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// Someone who can add and run jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Peer {
+    Operator,
+    BullMq,
+    BullMqOfficial,
+    Apalis,
+    Floor,
+}
+
+impl Peer {
+    pub(crate) const ALL: [Self; 5] = [Self::Operator, Self::BullMq, Self::BullMqOfficial, Self::Apalis, Self::Floor];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::BullMq => "bullmq",
+            Self::BullMqOfficial => "bullmq-official",
+            Self::Apalis => "apalis",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// The key whose size says how many jobs of `queue` are done.
+    pub(crate) fn done_key(self, queue: &str) -> String {
+        match self {
+            Self::Apalis => format!("{queue}:done"),
+            _ => format!("bull:{queue}:completed"),
+        }
+    }
+
+    fn command(self, programs: &Path) -> Command {
+        let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop");
+        match self {
+            Self::Operator => {
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command.args(["--be", "operator"]);
+                command
+            }
+            Self::BullMq => {
+                let mut command = Command::new("node");
+                command.arg("bench.mjs").current_dir(interop);
+                command
+            }
+            other => Command::new(PathBuf::from(programs).join(format!("peer-{}", other.name()))),
+        }
+    }
+}
+
+/// A peer's process.
+pub(crate) struct Running {
+    child: Child,
+    stdin: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    pub(crate) async fn start(peer: Peer, programs: &Path, redis_url: &str) -> Self {
+        let mut command = peer.command(programs);
+        command.env("REDIS_URL", redis_url).env("BULLMQ", "6").env("PREFIX", "bull");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", peer.name()));
+        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut running = Self { stdin: child.stdin.take().unwrap(), child, answers };
+        running.answer().await;
+        running
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Asks and waits for the answer.
+    pub(crate) async fn ask(&mut self, request: Value) -> Value {
+        let line = format!("{request}\n");
+        self.stdin.write_all(line.as_bytes()).await.unwrap();
+        self.stdin.flush().await.unwrap();
+        let answer = self.answer().await;
+        assert!(answer.get("error").is_none(), "{request}: {}", answer["error"]);
+        answer
+    }
+
+    async fn answer(&mut self) -> Value {
+        let line = self.answers.next_line().await.unwrap().expect("the peer lives");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("a peer answered {line}: {error}"))
+    }
+}

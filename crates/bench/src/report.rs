@@ -1,0 +1,107 @@
+//! Rounds put together, as a table for people or a document for machines.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::figures::Figures;
+use crate::peers::Peer;
+use crate::targets::Verdict;
+
+/// The rounds of one workload with one peer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    pub(crate) jobs: usize,
+    pub(crate) rounds: usize,
+    pub(crate) median: Figures,
+    /// Half the distance between the fastest and the slowest round, as a share of the median.
+    pub(crate) noise: f64,
+}
+
+impl Summary {
+    pub(crate) fn of(jobs: usize, rounds: &[Figures]) -> Self {
+        let median = |of: fn(&Figures) -> f64| {
+            let mut values: Vec<f64> = rounds.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let waits = |pick: fn((u64, u64)) -> u64| {
+            let mut waits: Vec<u64> = rounds.iter().filter_map(|round| round.wait_us.map(pick)).collect();
+            waits.sort_unstable();
+            waits.get(waits.len() / 2).copied()
+        };
+        let spread: Vec<f64> = rounds.iter().map(spread_of).collect();
+        let (least, most) = spread.iter().fold((f64::MAX, f64::MIN), |(l, m), value| (l.min(*value), m.max(*value)));
+        let middle = median(spread_of);
+        Self {
+            jobs,
+            rounds: rounds.len(),
+            noise: if middle > 0.0 { (most - least) / 2.0 / middle } else { 0.0 },
+            median: Figures {
+                jobs_per_second: median(|round| round.jobs_per_second),
+                commands_per_job: median(|round| round.commands_per_job),
+                redis_us_per_job: median(|round| round.redis_us_per_job),
+                peer_us_per_job: median(|round| round.peer_us_per_job),
+                wire_bytes_per_job: median(|round| round.wire_bytes_per_job),
+                peer_mib: median(|round| round.peer_mib),
+                wait_us: waits(|waits| waits.0).zip(waits(|waits| waits.1)),
+            },
+        }
+    }
+}
+
+/// What a workload is about: its speed, or where there are waits the median wait.
+fn spread_of(round: &Figures) -> f64 {
+    round.wait_us.map_or(round.jobs_per_second, |(median, _)| median as f64)
+}
+
+/// What was measured, by workload and peer.
+pub(crate) type Results = BTreeMap<(&'static str, Peer), Summary>;
+
+pub(crate) fn print_table(order: &[&'static str], results: &Results, verdicts: &[Verdict], about: &str) {
+    println!("{about}\n");
+    println!(
+        "| {:<34} | {:<15} | {:>9} | {:>5} | {:>8} | {:>9} | {:>9} | {:>7} | {:>6} | {:>15} |",
+        "workload", "peer", "jobs/s", "±", "cmds/job", "redis µs", "peer µs", "bytes", "MiB", "p50 / p99 µs"
+    );
+    println!(
+        "|{:-<36}|{:-<17}|{:->11}|{:->7}|{:->10}|{:->11}|{:->11}|{:->9}|{:->8}|{:->17}|",
+        "", "", "", "", "", "", "", "", "", ""
+    );
+    for workload in order {
+        for peer in Peer::ALL {
+            let Some(Summary { median, noise, .. }) = results.get(&(*workload, peer)) else { continue };
+            let waits = median.wait_us.map_or(String::new(), |(p50, p99)| format!("{p50} / {p99}"));
+            println!(
+                "| {workload:<34} | {:<15} | {:>9.0} | {:>4.0}% | {:>8.2} | {:>9.1} | {:>9.1} | {:>7.0} | {:>6.0} | {waits:>15} |",
+                peer.name(),
+                median.jobs_per_second,
+                noise * 100.0,
+                median.commands_per_job,
+                median.redis_us_per_job,
+                median.peer_us_per_job,
+                median.wire_bytes_per_job,
+                median.peer_mib,
+            );
+        }
+    }
+    if !verdicts.is_empty() {
+        println!("\nTargets:");
+    }
+    for verdict in verdicts {
+        println!("{}", verdict.line());
+    }
+}
+
+pub(crate) fn print_json(order: &[&'static str], results: &Results, verdicts: &[Verdict], about: &str) {
+    let measured: Vec<_> = order
+        .iter()
+        .flat_map(|workload| Peer::ALL.map(|peer| (*workload, peer)))
+        .filter_map(|key| Some((key, results.get(&key)?)))
+        .map(|((workload, peer), summary)| json!({ "workload": workload, "peer": peer.name(), "summary": summary }))
+        .collect();
+    let document = json!({ "about": about, "results": measured, "targets": verdicts });
+    println!("{document:#}");
+}

@@ -1,0 +1,77 @@
+// BullMQ in Node as a peer of the bench: requests on stdin, answers on stdout, as in bench/peers/protocol.
+
+import { bullmq, connection, prefix } from './connection.mjs';
+import { input, print } from './lines.mjs';
+
+const queues = new Map();
+let worker;
+let waits = [];
+
+const operations = {
+  add: async ({ queue, count, flight, bulk, payload }) => {
+    const data = { payload: 'x'.repeat(payload) };
+    if (bulk > 0) {
+      for (let first = 0; first < count; first += bulk) {
+        const jobs = Array.from({ length: Math.min(bulk, count - first) }, () => ({ name: 'echo', data }));
+        await open(queue).addBulk(jobs);
+      }
+      return;
+    }
+    let left = count;
+    const adder = async () => {
+      while (left-- > 0) await open(queue).add('echo', data);
+    };
+    await Promise.all(Array.from({ length: flight }, adder));
+  },
+
+  addSteadily: async ({ queue, count, rate }) => {
+    const adds = new Set();
+    const start = performance.now();
+    for (let begun = 0; begun < count; ) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      const due = Math.min(count, Math.floor(((performance.now() - start) / 1000) * rate));
+      for (; begun < due; begun++) {
+        const add = open(queue).add('echo', { at_us: nowUs(), payload: '' });
+        adds.add(add);
+        void add.finally(() => adds.delete(add));
+      }
+    }
+    await Promise.all(adds);
+  },
+
+  startWorker: async ({ queue, concurrency }) => {
+    const echo = async ({ data }) => {
+      if (data.at_us) waits.push(Math.max(0, nowUs() - data.at_us));
+      return null;
+    };
+    worker = new bullmq.Worker(queue, echo, { prefix, connection: connection(), concurrency });
+    await worker.waitUntilReady();
+  },
+
+  stopWorker: async () => {
+    await worker?.close();
+    worker = undefined;
+    const waitsUs = waits;
+    waits = [];
+    return { waitsUs };
+  },
+};
+
+function open(name) {
+  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { prefix, connection: connection() }));
+  return queues.get(name);
+}
+
+function nowUs() {
+  return Math.round((performance.timeOrigin + performance.now()) * 1000);
+}
+
+print({ ready: true });
+for await (const { op, ...request } of input()) {
+  try {
+    print((await operations[op](request)) ?? {});
+  } catch (error) {
+    print({ error: String(error?.message ?? error) });
+  }
+}
+process.exit(0);
