@@ -1,4 +1,4 @@
-//! Development commands: `cargo xtask dev | test | conformance | ci | tidy`.
+//! Development commands: `cargo xtask dev | test | conformance | bench | ci | tidy`.
 //!
 //! One match, a module per command. What two commands need (finding and installing programs, running steps) has a
 //! module of its own; what the product does is left to the crates.
@@ -8,6 +8,7 @@
     reason = "a development command talks to the person who typed it"
 )]
 
+mod bench;
 mod ci;
 mod conformance;
 mod dev;
@@ -36,6 +37,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Everything CI checks: format, lints, documentation, tidy, tests.
     Ci,
+    /// Measures the queue beside its peers on one Redis.
+    Bench(bench::Options),
     /// Checks what a compiler cannot: crate boundaries, headers, scripts, settings, links.
     Tidy(tidy::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::Ci => ci::run(),
+        Command::Bench(options) => bench::run(&options),
         Command::Tidy(options) => tidy::run(&options),
     };
     match result {

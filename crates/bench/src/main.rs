@@ -40,18 +40,19 @@ struct Arguments {
     /// Where the peers' programs are
     #[arg(long, env = "OPERATOR_BENCH_PEERS")]
     peer_programs: Option<std::path::PathBuf>,
-    /// Be the peer that is ours
+    /// Be the peer that is ours, at this Redis
     #[arg(long, hide = true)]
-    be: Option<String>,
+    serve: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    match arguments.be.as_deref() {
-        Some("operator") => runtime.block_on(ours::serve()),
-        Some(other) => panic!("there is no peer {other}"),
-        None => return runtime.block_on(contest::run(&arguments)),
+    match &arguments.serve {
+        Some(redis_url) => {
+            runtime.block_on(ours::serve(redis_url));
+            ExitCode::SUCCESS
+        }
+        None => runtime.block_on(contest::run(&arguments)),
     }
-    ExitCode::SUCCESS
 }

@@ -24,8 +24,8 @@ impl Handler for Echo {
     }
 }
 
-pub(crate) async fn serve() {
-    let config = RedisConfig::new(std::env::var("REDIS_URL").unwrap());
+pub(crate) async fn serve(redis_url: &str) {
+    let config = RedisConfig::new(redis_url);
     let redis = Redis::connect(&config).await.unwrap();
     let waits = Waits::default();
     let mut worker: Option<Worker> = None;

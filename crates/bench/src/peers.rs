@@ -38,12 +38,12 @@ impl Peer {
         }
     }
 
-    fn command(self, programs: &Path) -> Command {
+    fn command(self, programs: &Path, redis_url: &str) -> Command {
         let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop");
         match self {
             Self::Operator => {
                 let mut command = Command::new(std::env::current_exe().unwrap());
-                command.args(["--be", "operator"]);
+                command.args(["--serve", redis_url]);
                 command
             }
             Self::BullMq => {
@@ -65,7 +65,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(peer: Peer, programs: &Path, redis_url: &str) -> Self {
-        let mut command = peer.command(programs);
+        let mut command = peer.command(programs, redis_url);
         command.env("REDIS_URL", redis_url).env("BULLMQ", "6").env("PREFIX", "bull");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", peer.name()));

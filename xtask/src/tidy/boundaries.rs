@@ -29,6 +29,7 @@ const BOUNDARIES: &[Boundary] = &[
     Boundary { package: "operator-cli", normal: &["core", "queue", "telemetry"], tests: &[] },
     Boundary { package: "operator-testkit", normal: &["core"], tests: &[] },
     Boundary { package: "operator-conformance", normal: &["core", "queue", "testkit"], tests: &[] },
+    Boundary { package: "operator-bench", normal: &["core", "queue", "testkit"], tests: &[] },
     Boundary { package: "xtask", normal: &["core"], tests: &[] },
 ];
 
@@ -134,7 +135,9 @@ fn manifest(package: &str) -> String {
 
 /// Manifests that do not share the workspace's lints or versions, and sources of core that reach outside.
 pub(super) fn check_manifests(tree: &Tree) -> Vec<Finding> {
-    let manifests = tree.ending(&["/Cargo.toml"]).flat_map(unshared);
+    // The bench's peers are a workspace of their own.
+    let manifests = tree.ending(&["/Cargo.toml"]).filter(|file| !file.path.starts_with("bench/peers/"));
+    let manifests = manifests.flat_map(unshared);
     let core = tree.ending(&[".rs"]).filter(|file| file.path.starts_with("crates/core/src/")).flat_map(reaches_outside);
     manifests.chain(core).collect()
 }

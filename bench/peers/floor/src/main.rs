@@ -18,7 +18,9 @@ async fn main() {
     let mut worker: Option<JoinHandle<RedisResult<()>>> = None;
     serve(async |request| match request {
         Request::Add(how) => add(connection.clone(), how).await,
-        Request::AddSteadily { .. } => Ok(Answer { error: Some("the floor has no latency".into()), ..Answer::default() }),
+        Request::AddSteadily { .. } => {
+            Ok(Answer { error: Some("the floor has no latency".into()), ..Answer::default() })
+        }
         Request::StartWorker { queue, concurrency } => {
             worker = Some(tokio::spawn(work(connection.clone(), queue, concurrency.min(BATCH), waits.clone())));
             Ok(Answer::default())
@@ -42,10 +44,18 @@ async fn add(mut connection: MultiplexedConnection, how: Add) -> RedisResult<Ans
         let mut pipe = pipe();
         pipe.cmd("INCRBY").arg(format!("bull:{queue}:id")).arg(ids.len()).ignore();
         for id in &ids {
-            hset(&mut pipe, &format!("bull:{queue}:{id}"), &[
-                ("name", "echo"), ("data", &data), ("opts", "{\"attempts\":0}"), ("timestamp", "1700000000000"),
-                ("delay", "0"), ("priority", "0"),
-            ]);
+            hset(
+                &mut pipe,
+                &format!("bull:{queue}:{id}"),
+                &[
+                    ("name", "echo"),
+                    ("data", &data),
+                    ("opts", "{\"attempts\":0}"),
+                    ("timestamp", "1700000000000"),
+                    ("delay", "0"),
+                    ("priority", "0"),
+                ],
+            );
             event(&mut pipe, &queue, &[("event", "added"), ("jobId", id), ("name", "echo")]);
             event(&mut pipe, &queue, &[("event", "waiting"), ("jobId", id)]);
         }
@@ -80,7 +90,16 @@ async fn work(mut connection: MultiplexedConnection, queue: String, batch: usize
             hset(&mut pipe, &key(id), &[("processedOn", &now), ("ats", "1")]);
         }
         for id in &ids {
-            pipe.cmd("HMGET").arg(key(id)).arg(&["name", "data", "opts", "timestamp", "delay", "priority", "atm", "ats"]);
+            pipe.cmd("HMGET").arg(key(id)).arg(&[
+                "name",
+                "data",
+                "opts",
+                "timestamp",
+                "delay",
+                "priority",
+                "atm",
+                "ats",
+            ]);
         }
         let jobs: Vec<Vec<Option<String>>> = pipe.query_async(&mut connection).await?;
         for job in jobs {
@@ -118,5 +137,12 @@ fn hset(pipe: &mut Pipeline, key: &str, fields: &[(&str, &str)]) {
 }
 
 fn event(pipe: &mut Pipeline, queue: &str, fields: &[(&str, &str)]) {
-    pipe.cmd("XADD").arg(format!("bull:{queue}:events")).arg("MAXLEN").arg("~").arg(10_000).arg("*").arg(fields).ignore();
+    pipe.cmd("XADD")
+        .arg(format!("bull:{queue}:events"))
+        .arg("MAXLEN")
+        .arg("~")
+        .arg(10_000)
+        .arg("*")
+        .arg(fields)
+        .ignore();
 }
