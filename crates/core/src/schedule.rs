@@ -104,6 +104,26 @@ pub enum InvalidSchedule {
     },
 }
 
+impl InvalidSchedule {
+    /// What is at fault, as its path from the scheduler.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Pattern { .. } | Self::NeverFires { .. } => "repeat.pattern",
+            Self::Zone { .. } => "repeat.tz",
+            Self::BothKinds | Self::NeitherKind => "repeat",
+            Self::Every { .. } => "repeat.every",
+            Self::Offset { .. } => "repeat.offset",
+            Self::ZeroLimit => "repeat.limit",
+            Self::Ended { .. } => "repeat.endDate",
+            Self::EndsBeforeStart { .. } | Self::StartsTooLate { .. } => "repeat.startDate",
+            Self::ImmediatelyFromLater => "repeat.immediately",
+            Self::EmptyId | Self::LegacyId { .. } => "id",
+            Self::TemplateOption { .. } => "template.opts",
+        }
+    }
+}
+
 /// The first time after `after_ms` that `pattern` names in the time zone `zone` (UTC when none is given); `None` when
 /// there is none within the search's bound.
 ///

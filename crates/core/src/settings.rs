@@ -59,6 +59,8 @@ pub mod vars {
         OPERATOR_DATABASE_CONNECTIONS "OPERATOR_DATABASE_CONNECTIONS" = "8", "The most connections one dispatcher opens to the database, 1 to 200.";
         OPERATOR_MAX_DATA_BYTES "OPERATOR_MAX_DATA_BYTES" = "1048576", "The largest job data accepted, in bytes, 1 to 268435456.";
         OPERATOR_MAX_BULK_JOBS "OPERATOR_MAX_BULK_JOBS" = "1000", "The most jobs one request may add, 1 to 100000.";
+        OPERATOR_MAX_WAIT_MS "OPERATOR_MAX_WAIT_MS" = "20000", "The longest that one request may wait for a job to finish, 1 to 25000.";
+        OPERATOR_MAX_EVENT_STREAMS "OPERATOR_MAX_EVENT_STREAMS" = "100", "How many may listen to events on one dispatcher at a time, 0 to 10000; each costs a connection to Redis.";
         OPERATOR_ARCHIVE_INTERVAL_MS "OPERATOR_ARCHIVE_INTERVAL_MS" = "5000", "How often a dispatcher looks for finished jobs that nobody recorded and for new queues, 100 to 3600000.";
         OPERATOR_API_KEY "OPERATOR_API_KEY" = "none: the API is open", "The key every API request must carry, as x-api-key or Authorization: Bearer.";
         LOG_LEVEL "LOG_LEVEL" ["RUST_LOG"] = "info", "What is logged: error, warn, info, debug, trace, or a filter such as operator_queue=debug,info.";

@@ -3,13 +3,18 @@
 
 pub(crate) mod add;
 pub(crate) mod by_id;
+pub(crate) mod deduplication;
 pub(crate) mod docs;
+pub(crate) mod events;
 pub(crate) mod flows;
 pub(crate) mod in_queue;
+pub(crate) mod insight;
 pub(crate) mod limits;
 pub(crate) mod queues;
 pub(crate) mod scheduler;
+pub(crate) mod schedulers;
 pub(crate) mod search;
+pub(crate) mod wait;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -9,9 +9,11 @@ use futures::future::try_join_all;
 use operator_core::QueueName;
 use operator_queue::{Queue, QueueError, Redis, registry};
 use operator_store::{RecordCount, Store, StoreError};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::archive::Pulse;
+use crate::problem::{Code, Problem};
 use crate::{ApiSettings, Settings};
 
 /// How long a queue counts as registered. After a flush of Redis it is made known again within this time.
@@ -34,6 +36,10 @@ struct Parts {
     archive_interval: Duration,
     /// Beaten by the archive, read by `/scheduler/status`.
     pulse: Pulse,
+    /// Cancelled when the dispatcher stops answering: what would go on for long ends then.
+    stopping: CancellationToken,
+    /// One permit per place among those who listen to events.
+    listeners: Arc<Semaphore>,
     /// When each queue was last made known by this process.
     registered: Mutex<HashMap<QueueName, Instant>>,
     /// The counts of the history and when they were taken. Held while counting, so that the count is made once.
@@ -43,13 +49,21 @@ struct Parts {
 }
 
 impl App {
-    pub(crate) fn new(redis: &Redis, store: &Store, settings: &Settings, pulse: Pulse) -> Self {
+    pub(crate) fn new(
+        redis: &Redis,
+        store: &Store,
+        settings: &Settings,
+        pulse: Pulse,
+        stopping: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Parts {
             redis: redis.clone(),
             store: store.clone(),
             api: settings.api.clone(),
             archive_interval: settings.archive_interval,
             pulse,
+            stopping,
+            listeners: Arc::new(Semaphore::new(settings.api.max_event_streams)),
             registered: Mutex::default(),
             counts: Mutex::default(),
             gauges_read: Mutex::default(),
@@ -78,6 +92,22 @@ impl App {
 
     pub(crate) fn archive_runs(&self) -> bool {
         self.0.pulse.check().is_ok()
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
+    /// A place among those who listen to events, until it is dropped.
+    pub(crate) fn listener_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.0.listeners).try_acquire_owned().map_err(|_| {
+            let most = self.0.api.max_event_streams;
+            let detail = format!(
+                "{most} listen to events already: end a stream, ask another dispatcher, or raise \
+                OPERATOR_MAX_EVENT_STREAMS"
+            );
+            Problem::new(Code::TooManyListeners, detail)
+        })
     }
 
     /// The queue called `name`, whether anybody has used it or not.

@@ -35,6 +35,8 @@ pub struct Dispatcher {
     archive: Archive,
     redis: Redis,
     store: Store,
+    /// Cancelled when the socket closes: ends what would go on for long, such as streams of events.
+    closed: CancellationToken,
 }
 
 impl Dispatcher {
@@ -51,10 +53,11 @@ impl Dispatcher {
             (_, Err(error)) => return Err(error.into()),
         };
         let archive = Archive::new(&redis, &store, settings.archive_interval);
+        let closed = CancellationToken::new();
         let health = health_of(identity, metrics, &redis, &store, &archive);
-        let app = App::new(&redis, &store, settings, archive.pulse());
+        let app = App::new(&redis, &store, settings, archive.pulse(), closed.clone());
         let router = routes::router(app, health.clone());
-        Ok(Self { listener, router, health, archive, redis, store })
+        Ok(Self { listener, router, health, archive, redis, store, closed })
     }
 
     /// Where it listens.
@@ -86,9 +89,8 @@ impl Dispatcher {
         if let Some(address) = self.address() {
             tracing::info!(%address, "the dispatcher answers");
         }
-        let Self { listener, router, health, archive, redis, store } = self;
+        let Self { listener, router, health, archive, redis, store, closed } = self;
         let mut archive = archive.start();
-        let closed = CancellationToken::new();
         let server = health::serve(listener, router, closed.clone(), REQUEST_DRAIN);
         tokio::pin!(server);
 

@@ -7,10 +7,12 @@ mod documents;
 mod flows;
 mod jobs;
 mod params;
+mod schedulers;
 
 pub(crate) use body::{Body, JsonBody};
 pub(crate) use cursor::{Offset, Place};
-pub(crate) use documents::{FlowOrFlows, JobOrJobs};
+pub(crate) use documents::{FlowOrFlows, JobOrJobs, NewSchedulerDocument};
 pub(crate) use flows::flows;
 pub(crate) use jobs::jobs;
-pub(crate) use params::{JobPath, Limit, Params, QueuePath};
+pub(crate) use params::{JobPath, Limit, NamedPath, Order, Params, QueuePath};
+pub(crate) use schedulers::scheduler;

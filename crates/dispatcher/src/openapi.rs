@@ -3,7 +3,10 @@
 
 mod parts;
 
-use crate::api::{add, by_id, docs, flows, in_queue, limits, queues, scheduler, search};
+use crate::api::{
+    add, by_id, deduplication, docs, events, flows, in_queue, insight, limits, queues, scheduler, schedulers, search,
+    wait,
+};
 use crate::problem::ProblemDocument;
 use serde_json::Value;
 use utoipa::openapi::security::{
@@ -21,10 +24,12 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
             docs/API.md. Every route is also served under /v1 and /internal."
     ),
     paths(
-        add::add, in_queue::list, in_queue::get, in_queue::remove, in_queue::logs, in_queue::retry, in_queue::promote,
-        search::search, by_id::get, by_id::execute,
-        flows::add,
+        add::add, in_queue::list, in_queue::get, in_queue::state, in_queue::remove, in_queue::logs, in_queue::retry,
+        in_queue::promote, wait::wait, search::search, by_id::get, by_id::execute, deduplication::get,
+        flows::add, flows::tree, flows::dependencies,
         queues::list, queues::status, queues::statuses, queues::pause, queues::resume, scheduler::status,
+        insight::priorities, insight::minutes, insight::workers, insight::meta, events::subscribe, events::publish,
+        schedulers::list, schedulers::get, schedulers::upsert, schedulers::remove, schedulers::repair,
         limits::get, limits::set_concurrency, limits::remove_concurrency, limits::set_rate, limits::remove_rate,
         limits::rest, limits::end_rest,
         docs::openapi, health, ready, version, metrics
@@ -34,6 +39,8 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
         (name = "jobs", description = "Add, look at and steer jobs"),
         (name = "flows", description = "Trees of jobs"),
         (name = "queues", description = "Look at and steer queues"),
+        (name = "schedulers", description = "Jobs at intervals and by cron patterns"),
+        (name = "events", description = "What happens, as it happens"),
         (name = "limits", description = "How many jobs run and start"),
         (name = "service", description = "The process itself")
     ),
@@ -129,7 +136,8 @@ fn metrics() {}
 
 #[cfg(test)]
 mod tests {
-    use operator_core::JobOptions;
+    use operator_core::{Deduplication, JobOptions, ParentRef};
+    use operator_queue::Repeat;
 
     use super::*;
 
@@ -142,18 +150,29 @@ mod tests {
         assert!(document_json()["openapi"].as_str().unwrap().starts_with("3.1"));
     }
 
-    #[test]
-    fn the_described_options_are_those_that_are_read() {
-        let options = &document_json()["components"]["schemas"]["JobOptions"];
-        let example = &options["example"];
-        assert!(serde_json::from_value::<JobOptions>(example.clone()).is_ok(), "{example}");
+    /// Checks that a schema's example is read, and that it describes exactly what is read.
+    fn check_described<T: serde::de::DeserializeOwned>(name: &str, is_example_whole: bool) {
+        let schema = &document_json()["components"]["schemas"][name];
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(example), names(&options["properties"]));
-        let unknown = serde_json::from_str::<JobOptions>(r#"{"?":1}"#).unwrap_err().to_string();
-        for name in names(example) {
+        let described = names(&schema["properties"]);
+        if is_example_whole {
+            let example = &schema["example"];
+            assert!(serde_json::from_value::<T>(example.clone()).is_ok(), "{example}");
+            assert_eq!(names(example), described);
+        }
+        let unknown = serde_json::from_str::<T>(r#"{"?":1}"#).err().unwrap().to_string();
+        for name in &described {
             assert!(unknown.contains(&format!("`{name}`")), "{name}: {unknown}");
         }
-        assert_eq!(unknown.matches('`').count() / 2 - 1, names(example).len(), "{unknown}");
+        assert_eq!(unknown.matches('`').count() / 2 - 1, described.len(), "{unknown}");
+    }
+
+    #[test]
+    fn the_described_bodies_are_those_that_are_read() {
+        check_described::<JobOptions>("JobOptions", true);
+        check_described::<ParentRef>("Parent", false);
+        check_described::<Deduplication>("Deduplication", false);
+        check_described::<Repeat>("Repeat", true);
     }
 
     #[test]

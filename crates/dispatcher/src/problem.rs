@@ -3,6 +3,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use operator_queue::events::WaitError;
 use operator_queue::{QueueError, QueueRefusal, RedisError, Refusal};
 use operator_store::StoreError;
 use serde::Serialize;
@@ -48,6 +49,8 @@ codes! {
     RouteNotFound NOT_FOUND "route_not_found" "There is nothing at this address";
     QueueNotFound NOT_FOUND "queue_not_found" "There is no such queue";
     JobNotFound NOT_FOUND "job_not_found" "There is no such job";
+    SchedulerNotFound NOT_FOUND "scheduler_not_found" "There is no such scheduler";
+    DeduplicationNotFound NOT_FOUND "deduplication_not_found" "No job stands for this deduplication id";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "The address does not take this method";
     JobHeld CONFLICT "job_held" "A worker holds the job";
     JobState CONFLICT "job_state" "The job is not in the state this needs";
@@ -61,6 +64,7 @@ codes! {
     RedisUnavailable SERVICE_UNAVAILABLE "redis_unavailable" "The queues cannot be reached";
     RedisFull SERVICE_UNAVAILABLE "redis_full" "The queues take no more writes";
     DatabaseUnavailable SERVICE_UNAVAILABLE "database_unavailable" "The history cannot be reached";
+    TooManyListeners SERVICE_UNAVAILABLE "too_many_listeners" "Too many listen or wait already";
     TimedOut SERVICE_UNAVAILABLE "timed_out" "The request took too long";
 }
 
@@ -185,7 +189,9 @@ impl From<QueueError> for Problem {
             QueueError::InvalidOptions(error) => {
                 Self::of_fields(Code::InvalidJob, vec![FieldError::new(error.field(), &error)])
             }
-            QueueError::InvalidSchedule(_) => Self::new(Code::InvalidSchedule, detail),
+            QueueError::InvalidSchedule(error) => {
+                Self::of_fields(Code::InvalidSchedule, vec![FieldError::new(error.field(), &error)])
+            }
             QueueError::InvalidArgument { field, problem } => Self::parameter(field, problem),
             QueueError::TooLarge { .. } => Self::new(Code::DataTooLarge, detail),
             QueueError::Corrupt { .. } => Self::internal(detail),
@@ -200,6 +206,18 @@ impl From<QueueError> for Problem {
                 Refusal::Unknown(_) => Self::internal(detail),
                 _ => Self::new(Code::JobState, detail),
             },
+        }
+    }
+}
+
+impl From<WaitError> for Problem {
+    fn from(error: WaitError) -> Self {
+        let detail = error.to_string();
+        match error {
+            WaitError::Queue(error) => error.into(),
+            WaitError::TooMany { .. } => Self::new(Code::TooManyListeners, detail),
+            WaitError::Removed { .. } | WaitError::NotFound { .. } => Self::new(Code::JobNotFound, detail),
+            WaitError::TimedOut { .. } => Self::new(Code::TimedOut, detail),
         }
     }
 }

@@ -9,7 +9,10 @@ use operator_telemetry::{HealthState, health};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 
-use crate::api::{add, by_id, docs, flows, in_queue, limits, queues, scheduler, search};
+use crate::api::{
+    add, by_id, deduplication, docs, events, flows, in_queue, insight, limits, queues, scheduler, schedulers, search,
+    wait,
+};
 use crate::app::App;
 use crate::{edge, gauges, key};
 
@@ -28,11 +31,27 @@ fn table() -> Vec<Route> {
         ("DELETE", "/queues/{queue}/rate-limit", delete(limits::remove_rate)),
         ("PUT", "/queues/{queue}/rest", put(limits::rest)),
         ("DELETE", "/queues/{queue}/rest", delete(limits::end_rest)),
+        ("GET", "/queues/{queue}/priorities", get(insight::priorities)),
+        ("GET", "/queues/{queue}/metrics", get(insight::minutes)),
+        ("GET", "/queues/{queue}/workers", get(insight::workers)),
+        ("GET", "/queues/{queue}/meta", get(insight::meta)),
+        ("GET", "/queues/{queue}/events", get(events::subscribe)),
+        ("POST", "/queues/{queue}/events", post(events::publish)),
+        ("GET", "/queues/{queue}/schedulers", get(schedulers::list)),
+        ("GET", "/queues/{queue}/schedulers/{id}", get(schedulers::get)),
+        ("PUT", "/queues/{queue}/schedulers/{id}", put(schedulers::upsert)),
+        ("DELETE", "/queues/{queue}/schedulers/{id}", delete(schedulers::remove)),
+        ("POST", "/queues/{queue}/repair-schedulers", post(schedulers::repair)),
+        ("GET", "/queues/{queue}/deduplication/{id}", get(deduplication::get)),
         ("POST", "/flows", post(flows::add)),
         ("POST", "/queues/{queue}/jobs", post(add::add)),
         ("GET", "/queues/{queue}/jobs", get(in_queue::list)),
         ("GET", "/queues/{queue}/jobs/{id}", get(in_queue::get)),
         ("DELETE", "/queues/{queue}/jobs/{id}", delete(in_queue::remove)),
+        ("GET", "/queues/{queue}/jobs/{id}/state", get(in_queue::state)),
+        ("GET", "/queues/{queue}/jobs/{id}/wait", get(wait::wait)),
+        ("GET", "/queues/{queue}/jobs/{id}/flow", get(flows::tree)),
+        ("GET", "/queues/{queue}/jobs/{id}/dependencies", get(flows::dependencies)),
         ("GET", "/queues/{queue}/jobs/{id}/logs", get(in_queue::logs)),
         ("POST", "/queues/{queue}/jobs/{id}/retry", post(in_queue::retry)),
         ("POST", "/queues/{queue}/jobs/{id}/promote", post(in_queue::promote)),

@@ -34,6 +34,10 @@ pub struct ApiSettings {
     pub max_data_bytes: u64,
     /// The most jobs in one request.
     pub max_bulk_jobs: usize,
+    /// The longest that one request waits for a job to finish.
+    pub max_wait: Duration,
+    /// How many may listen to events at a time; each costs a connection to Redis.
+    pub max_event_streams: usize,
 }
 
 impl Settings {
@@ -44,6 +48,8 @@ impl Settings {
         let database = reader.text_or(&vars::DATABASE_URL, vars::DATABASE_URL.default);
         let connections = reader.number(&vars::OPERATOR_DATABASE_CONNECTIONS, 8, 1..=200);
         let interval_ms = reader.number(&vars::OPERATOR_ARCHIVE_INTERVAL_MS, 5000u64, 100..=3_600_000);
+        // Below the time limit of a request.
+        let max_wait_ms = reader.number(&vars::OPERATOR_MAX_WAIT_MS, 20_000, 1..=25_000);
         Self {
             listen: ListenSettings::read(reader, &vars::PORT, 8080),
             redis: RedisConfig { command_timeout: COMMAND_TIMEOUT, ..RedisConfig::new(url).with_prefix(prefix) },
@@ -52,6 +58,8 @@ impl Settings {
                 key: reader.secret(&vars::OPERATOR_API_KEY),
                 max_data_bytes: reader.number(&vars::OPERATOR_MAX_DATA_BYTES, 1_048_576, 1..=268_435_456),
                 max_bulk_jobs: reader.number(&vars::OPERATOR_MAX_BULK_JOBS, 1000, 1..=100_000),
+                max_wait: Duration::from_millis(max_wait_ms),
+                max_event_streams: reader.number(&vars::OPERATOR_MAX_EVENT_STREAMS, 100, 0..=10_000),
             },
             archive_interval: Duration::from_millis(interval_ms),
         }
@@ -81,6 +89,8 @@ mod tests {
             ("OPERATOR_MAX_DATA_BYTES", "1MB"),
             ("OPERATOR_MAX_BULK_JOBS", "100001"),
             ("OPERATOR_ARCHIVE_INTERVAL_MS", "99"),
+            ("OPERATOR_MAX_WAIT_MS", "25001"),
+            ("OPERATOR_MAX_EVENT_STREAMS", "many"),
         ]);
         let mut reader = Reader::new(&source);
         Settings::read(&mut reader);
@@ -104,6 +114,8 @@ mod tests {
         assert_eq!(settings.api.max_data_bytes, number(vars::OPERATOR_MAX_DATA_BYTES.default));
         assert_eq!(settings.api.max_bulk_jobs as u64, number(vars::OPERATOR_MAX_BULK_JOBS.default));
         assert_eq!(settings.archive_interval.as_millis().to_string(), vars::OPERATOR_ARCHIVE_INTERVAL_MS.default);
+        assert_eq!(settings.api.max_wait.as_millis().to_string(), vars::OPERATOR_MAX_WAIT_MS.default);
+        assert_eq!(settings.api.max_event_streams as u64, number(vars::OPERATOR_MAX_EVENT_STREAMS.default));
         assert!(settings.api.key.is_none());
     }
 

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Accepted, Answer, queues};
 use crate::app::App;
-use crate::input::{JobPath, Limit, Offset, Params, QueuePath};
+use crate::input::{JobPath, Limit, Offset, Order, Params, QueuePath};
 use crate::openapi::{ChangeProblems, InQueue, JobProblems, OnJob, ParamProblems, QueueProblems};
 use crate::problem::Problem;
 use crate::view::JobView;
@@ -27,6 +27,10 @@ pub(crate) struct ListParams {
     /// One of BullMQ's states; `waiting` unless given.
     #[param(example = "waiting")]
     state: Option<String>,
+    /// `asc` or `desc`. Unless given, those that finished last come first, all others in the order in which they will
+    /// run.
+    #[param(value_type = Option<String>)]
+    order: Option<Order>,
     /// How many jobs a page has, 1 to 200; 50 unless given.
     #[param(value_type = Option<u32>)]
     limit: Limit,
@@ -68,7 +72,7 @@ pub(crate) struct LogPage {
     next_cursor: Option<String>,
 }
 
-/// Jobs of a queue in one state: those that finished last first, all others in the order in which they will run.
+/// Jobs of a queue in one state.
 #[utoipa::path(
     get, path = "/queues/{queue}/jobs", tag = "jobs",
     params(InQueue, ListParams),
@@ -84,7 +88,7 @@ pub(crate) async fn list(
     let first = offset(params.cursor.as_deref())?;
     let queue = queues::existing(&app, name).await?;
     let after = first + u64::from(params.limit.0);
-    let range = Range { first, last: after - 1, ascending: !state.is_finished() };
+    let range = Range { first, last: after - 1, ascending: Order::ascending(params.order, !state.is_finished()) };
     let (jobs, counts) = tokio::try_join!(queue.jobs(state, range), queue.counts())?;
     let has_more = !jobs.is_empty() && after < counts.of(state);
     let jobs = jobs.into_iter().map(|job| JobView::of_job(job, state)).collect();
@@ -100,6 +104,31 @@ pub(crate) async fn list(
 pub(crate) async fn get(State(app): State<App>, path: JobPath) -> Answer<JobView> {
     let (job, state) = look(&app.queue(path.queue), &path.id).await?.ok_or_else(|| Problem::no_job(&path.id))?;
     Ok(Json(JobView::of_job(job, state)))
+}
+
+/// Where a job is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StateOf {
+    /// The job.
+    id: String,
+    /// BullMQ's word; `unknown` when it is in no list of its queue.
+    #[schema(example = "waiting")]
+    state: &'static str,
+}
+
+/// Where a job is, without its data.
+#[utoipa::path(
+    get, path = "/queues/{queue}/jobs/{id}/state", tag = "jobs", params(OnJob),
+    responses(JobProblems, (status = 200, body = StateOf, description = "Its state"))
+)]
+pub(crate) async fn state(State(app): State<App>, path: JobPath) -> Answer<StateOf> {
+    let queue = app.queue(path.queue);
+    let mut state = queue.state(&path.id).await?;
+    if state == JobState::Unknown {
+        let (_, seen) = look(&queue, &path.id).await?.ok_or_else(|| Problem::no_job(&path.id))?;
+        state = seen;
+    }
+    Ok(Json(StateOf { id: path.id, state: state.as_str() }))
 }
 
 /// Removes a job from its queue. What history knows of it stays.
@@ -170,7 +199,7 @@ impl JobPath {
     }
 }
 
-fn offset(cursor: Option<&str>) -> Result<u64, Problem> {
+pub(super) fn offset(cursor: Option<&str>) -> Result<u64, Problem> {
     let offset: Option<Offset> =
         cursor.map(str::parse).transpose().map_err(|message: String| Problem::parameter("cursor", message))?;
     Ok(offset.map_or(0, |offset| offset.0))

@@ -143,3 +143,55 @@ pub(crate) struct DeduplicationDocument {
     /// A new job gives its delay to one that is still delayed.
     reschedule: Option<bool>,
 }
+
+/// A scheduler to make, or to give another schedule.
+#[derive(ToSchema)]
+#[schema(as = NewScheduler, example = json!({
+    "repeat": {"pattern": "0 3 * * *", "tz": "Europe/Berlin"},
+    "template": {"name": "system.echo", "data": {"hello": "world"}, "opts": {"attempts": 3}}
+}))]
+pub(crate) struct NewSchedulerDocument {
+    /// When it makes jobs.
+    repeat: RepeatDocument,
+    /// What they are.
+    template: Option<JobTemplateDocument>,
+}
+
+/// When a scheduler makes jobs: `every` or `pattern`.
+#[derive(ToSchema)]
+#[schema(as = Repeat, rename_all = "camelCase", example = json!({
+    "every": 60000, "offset": 0, "pattern": "0 3 * * *", "tz": "Europe/Berlin", "limit": 100,
+    "startDate": "2030-01-31T09:00:00Z", "endDate": 1_900_000_000_000u64, "immediately": false
+}))]
+pub(crate) struct RepeatDocument {
+    /// Milliseconds between two jobs; the first is due at once, at startDate, or where offset puts it.
+    #[schema(minimum = 1)]
+    every: Option<u64>,
+    /// Shifts the slots of `every` from the multiples of the interval since 1970, milliseconds.
+    offset: Option<u64>,
+    /// A cron pattern of five fields, or six with seconds first.
+    pattern: Option<String>,
+    /// The time zone of the pattern; UTC when absent.
+    tz: Option<String>,
+    /// How many jobs are made at most.
+    #[schema(minimum = 1)]
+    limit: Option<u64>,
+    /// No job is due before it: epoch milliseconds or ISO 8601.
+    start_date: Option<Value>,
+    /// No job is made after it: epoch milliseconds or ISO 8601.
+    end_date: Option<Value>,
+    /// The first job of a pattern is due at once.
+    immediately: Option<bool>,
+}
+
+/// What the jobs of a scheduler are.
+#[derive(ToSchema)]
+#[schema(as = JobTemplate)]
+pub(crate) struct JobTemplateDocument {
+    /// Picks the job type that runs them; the scheduler's id when absent.
+    name: Option<String>,
+    /// What they work on: any JSON.
+    data: Option<Value>,
+    /// How they want to be run; not jobId, delay, parent or deduplication, which the schedule decides.
+    opts: Option<JobOptionsDocument>,
+}

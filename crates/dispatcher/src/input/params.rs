@@ -19,6 +19,12 @@ pub(crate) struct JobPath {
     pub(crate) id: String,
 }
 
+/// The queue named in the path, and something in it that has a name of its own.
+pub(crate) struct NamedPath {
+    pub(crate) queue: QueueName,
+    pub(crate) name: String,
+}
+
 /// The parameters of the request; one that is not known is refused, as it is probably mistyped.
 pub(crate) struct Params<T>(pub(crate) T);
 
@@ -39,6 +45,16 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
         let path = Self { queue: queue(name)?, id };
         // The queue keeps keys of these names: no job ever has one.
         if RESERVED.contains(&path.id.as_str()) { Err(Problem::no_job(&path.id)) } else { Ok(path) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((queue_name, name)) =
+            Path::<(String, String)>::from_request_parts(parts, state).await.map_err(bad_path)?;
+        Ok(Self { queue: queue(queue_name)?, name })
     }
 }
 
@@ -66,6 +82,21 @@ fn queue(name: String) -> Result<QueueName, Problem> {
 
 fn bad_path(rejection: PathRejection) -> Problem {
     Problem::new(Code::InvalidRequest, rejection.body_text())
+}
+
+/// In which direction a list is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Order {
+    Asc,
+    Desc,
+}
+
+impl Order {
+    /// Whether a list is shown from its beginning; as it usually is when nothing was asked for.
+    pub(crate) fn ascending(asked: Option<Self>, usually: bool) -> bool {
+        asked.map_or(usually, |order| order == Self::Asc)
+    }
 }
 
 /// How many jobs a page has: 1 to 200, 50 unless given. A page may be as large as that many jobs' data.

@@ -117,6 +117,10 @@ async fn a_job_that_another_stands_for_is_told_with_that_jobs_id() {
     let alone = api.post("/queues/q/jobs", json!({"name": "a", "opts": opts})).await;
     assert_eq!(alone.header("location"), Some(format!("/queues/q/jobs/{first}").as_str()));
     assert_eq!(api.read("/queues/q").await["counts"]["waiting"], 2);
+    let held = api.read("/queues/q/deduplication/daily").await;
+    assert_eq!(held, json!({"id": "daily", "jobId": first}));
+    let none = api.get("/queues/q/deduplication/weekly").await;
+    assert_eq!(none.problem(), (404, "deduplication_not_found".to_owned()));
     let shown = api.read(&format!("/jobs/{first}")).await;
     assert_eq!(shown["opts"]["deduplication"], json!({"id": "daily", "ttl": 600_000}));
 }
@@ -139,4 +143,55 @@ async fn a_job_is_added_to_a_parent_that_waits_and_its_policies_hold() {
     let failed = api.until_job(&root, "status", "failed").await;
     assert!(failed["error"].as_str().unwrap().contains(&child), "{failed}");
     worker::stop(worker).await;
+}
+
+#[tokio::test]
+async fn a_flow_is_shown_as_a_tree_and_its_children_with_what_became_of_them() {
+    let world = World::new().await;
+    let api = &world.dispatcher;
+    let child = |name: &str| json!({"name": name, "queueName": "work", "data": name, "opts": {"ignoreDependencyOnFailure": true}});
+    let flow = json!({"name": "root", "queueName": "q", "opts": {"jobId": "r"}, "children": [
+        child("echo"), child("fail"),
+        {"name": "mid", "queueName": "later", "opts": {"jobId": "m"}, "children": [{"name": "leaf", "queueName": "later"}]},
+    ]});
+    add_flow(&world, flow).await;
+    let worker = worker::start(&world.redis.url(), &["work"]).await;
+    let settled = |answer: &crate::http::Answer| {
+        let counts = answer.json()["counts"].clone();
+        (counts == json!({"processed": 1, "unprocessed": 1, "ignored": 1, "failed": 0})).then_some(())
+    };
+    api.until("/queues/q/jobs/r/dependencies", settled).await;
+    worker::stop(worker).await;
+
+    let waits_for = api.read("/queues/q/jobs/r/dependencies").await;
+    assert_eq!(waits_for["dependencies"], json!([{"queue": "later", "id": "m", "value": null, "error": null}]));
+    let processed = api.read("/queues/q/jobs/r/dependencies?kind=processed").await;
+    assert_eq!((&processed["dependencies"][0]["value"], &processed["nextCursor"]), (&json!("echo"), &Value::Null));
+    let ignored = api.read("/queues/q/jobs/r/dependencies?kind=ignored").await;
+    assert_eq!(ignored["dependencies"][0]["error"], "it cannot work");
+
+    let tree = api.read("/queues/q/jobs/r/flow").await;
+    assert_eq!((&tree["queue"], &tree["id"], &tree["state"]), (&"q".into(), &"r".into(), &"waiting-children".into()));
+    let children: Vec<(&str, &str)> = tree["children"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|child| (child["name"].as_str().unwrap(), child["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(children, [("echo", "completed"), ("mid", "waiting-children"), ("fail", "failed")]);
+    assert_eq!(tree["children"][1]["children"][0]["name"], "leaf");
+    let shallow = api.read("/queues/q/jobs/r/flow?depth=2&maxChildren=2").await;
+    assert_eq!((&shallow["hasMore"], shallow["children"].as_array().unwrap().len()), (&true.into(), 2));
+    assert_eq!(shallow["children"][1]["hasMore"], true);
+
+    for (path, field) in
+        [("flow?depth=0", "depth"), ("flow?maxChildren=x", "maxChildren"), ("dependencies?kind=x", "kind")]
+    {
+        let answer = api.get(&format!("/queues/q/jobs/r/{path}")).await;
+        assert_eq!(answer.problem(), (400, "invalid_request".to_owned()), "{path}");
+        assert_eq!(answer.json()["errors"][0]["field"], field, "{path}");
+    }
+    for path in ["/queues/q/jobs/none/flow", "/queues/q/jobs/none/dependencies"] {
+        assert_eq!(api.get(path).await.problem(), (404, "job_not_found".to_owned()), "{path}");
+    }
 }

@@ -1,9 +1,9 @@
-//! One HTTP request over a connection of its own.
+//! One HTTP request over a connection of its own, and answers that come bit by bit.
 
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// A request being made.
@@ -46,12 +46,26 @@ impl Request {
         self.try_send().await.expect("the dispatcher answers")
     }
 
-    pub(crate) async fn try_send(self) -> std::io::Result<Answer> {
+    /// Sends it and reads no more than the head of the answer.
+    pub(crate) async fn open(self) -> Lines {
+        let mut lines = Lines { stream: BufReader::new(self.write().await.unwrap()), head: String::new() };
+        while !lines.head.ends_with("\r\n\r\n") {
+            assert!(lines.stream.read_line(&mut lines.head).await.unwrap() > 0, "the answer has no head");
+        }
+        lines
+    }
+
+    async fn write(&self) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.address).await?;
         let head = format!("{}Content-Length: {}\r\n\r\n", self.head, self.body.len());
         stream.write_all(head.as_bytes()).await?;
         // A request that is refused by its head may be answered before its body is read.
         let _ = stream.write_all(&self.body).await;
+        Ok(stream)
+    }
+
+    pub(crate) async fn try_send(self) -> std::io::Result<Answer> {
+        let mut stream = self.write().await?;
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer).await;
         if answer.is_empty() {
@@ -62,6 +76,31 @@ impl Request {
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Ok(Answer { status, head, body: answer[end + 4..].to_vec() })
+    }
+}
+
+/// An answer that is still coming, line by line. Dropping it closes the connection.
+pub(crate) struct Lines {
+    stream: BufReader<TcpStream>,
+    pub(crate) head: String,
+}
+
+impl Lines {
+    pub(crate) fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The next line that begins with `prefix`, without it; `None` when the answer has ended.
+    pub(crate) async fn next(&mut self, prefix: &str) -> Option<String> {
+        loop {
+            let mut line = String::new();
+            if self.stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return None;
+            }
+            if let Some(rest) = line.trim_end().strip_prefix(prefix) {
+                return Some(rest.to_owned());
+            }
+        }
     }
 }
 

@@ -6,10 +6,12 @@ mod harness;
 mod http;
 mod worker;
 
+mod events;
 mod flows;
 mod jobs;
 mod limits;
 mod queues;
+mod schedulers;
 mod search;
 mod service;
 

@@ -94,6 +94,8 @@ async fn waiting_jobs_are_listed_in_the_order_in_which_they_will_run() {
     world.dispatcher.add("q", json!(jobs)).await;
     let expected: Vec<String> = (0..7).map(|n| format!("n{n}")).collect();
     assert_eq!(pages(&world, "/queues/q/jobs?state=waiting&limit=3").await, (expected.clone(), 3));
+    let reversed: Vec<String> = expected.iter().rev().cloned().collect();
+    assert_eq!(pages(&world, "/queues/q/jobs?order=desc&limit=3").await, (reversed, 3));
     assert_eq!(pages(&world, "/queues/q/jobs?limit=7").await, (expected.clone(), 1));
     assert_eq!(pages(&world, "/queues/q/jobs?state=wait&limit=200").await, (expected, 1));
     let delayed: Vec<Value> = (0..3).map(|n| json!({"name": format!("d{n}"), "opts": {"delay": 99_000 - n}})).collect();
@@ -121,4 +123,46 @@ async fn finished_jobs_are_listed_newest_first() {
         (["three", "two", "one"].map(str::to_owned).to_vec(), 2)
     );
     worker::stop(worker).await;
+}
+
+#[tokio::test]
+async fn what_else_there_is_to_know_of_a_queue_is_shown() {
+    let world = World::new().await;
+    let api = &world.dispatcher;
+    let with = |opts: Value| json!({"name": "echo", "opts": opts});
+    let jobs = [
+        json!({}),
+        json!({"priority": 1}),
+        json!({"priority": "high"}),
+        json!({"priority": 10}),
+        json!({"priority": 7}),
+    ];
+    api.add("q", json!(jobs.map(with))).await;
+    let counts = api.read("/queues/q/priorities").await["counts"].clone();
+    assert_eq!(counts, json!({"0": 1, "1": 1, "10": 2, "100": 0, "1000": 0}));
+    assert_eq!(api.read("/queues/q/priorities?priorities=7,%208").await["counts"], json!({"7": 1, "8": 0}));
+    let none = json!({"total": 0, "closedAt": null, "points": [], "kept": 0});
+    assert_eq!(api.read("/queues/q/metrics?minutes=5").await, json!({"completed": none, "failed": none}));
+    assert_eq!(api.read("/queues/q/workers").await, json!({"workers": []}));
+    let meta = api.read("/queues/q/meta").await;
+    assert_eq!(
+        (&meta["paused"], &meta["maxEvents"], &meta["concurrency"]),
+        (&false.into(), &10_000.into(), &Value::Null)
+    );
+    assert!(meta["version"].as_str().unwrap().starts_with("bullmq:"), "{meta}");
+    for (path, field) in [
+        ("priorities?priorities=", "priorities"),
+        ("priorities?priorities=1,-1", "priorities"),
+        ("priorities?priorities=2097152", "priorities"),
+        ("metrics?minutes=0", "minutes"),
+        ("jobs?order=up", "order"),
+    ] {
+        let answer = api.get(&format!("/queues/q/{path}")).await;
+        assert_eq!(answer.problem(), (400, "invalid_request".to_owned()), "{path}");
+        assert_eq!(answer.json()["errors"][0]["field"], field, "{path}");
+    }
+    for path in ["priorities", "metrics", "workers", "meta", "limits", "schedulers"] {
+        let answer = api.get(&format!("/queues/none/{path}")).await;
+        assert_eq!(answer.problem(), (404, "queue_not_found".to_owned()), "{path}");
+    }
 }
