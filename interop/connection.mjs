@@ -2,6 +2,8 @@
 
 import { createRequire } from 'node:module';
 
+import { Cluster } from 'ioredis';
+
 const PACKAGES = { 5: 'bullmq5', 6: 'bullmq' };
 const chosen = PACKAGES[process.env.BULLMQ ?? '6'];
 if (!chosen) throw new Error(`BULLMQ must be 6 or 5, not ${process.env.BULLMQ}`);
@@ -15,16 +17,23 @@ export const version = createRequire(import.meta.url)(`${chosen}/package.json`).
 /** The key prefix of all queues. */
 export const prefix = process.env.PREFIX ?? 'bull';
 
-/** Options for the connection of a Queue, Worker, FlowProducer or QueueEvents. */
+/** Options for the connection of a Queue, Worker, FlowProducer or QueueEvents; in a cluster, the connection itself. */
 export function connection() {
   const url = new URL(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379');
-  return {
-    host: url.hostname,
-    port: Number(url.port || 6379),
+  const options = {
     username: decodeURIComponent(url.username) || undefined,
     password: decodeURIComponent(url.password) || undefined,
     db: Number(url.pathname.slice(1) || 0),
-    tls: url.protocol === 'rediss:' ? {} : undefined,
+    tls: url.protocol.startsWith('rediss') ? {} : undefined,
     maxRetriesPerRequest: null,
   };
+  const nodes = [url.host, ...url.searchParams.getAll('node')].map((node) => {
+    const { hostname, port } = new URL(`redis://${node}`);
+    return { host: hostname, port: Number(port || 6379) };
+  });
+  if (url.protocol.endsWith('-cluster:')) return new Cluster(nodes, { redisOptions: options });
+  if (url.protocol.endsWith('-sentinel:')) {
+    return { sentinels: nodes, name: url.searchParams.get('sentinelServiceName'), ...options };
+  }
+  return { ...nodes[0], ...options };
 }

@@ -72,10 +72,6 @@ fn exit_of(error: &RedisError) -> Exit {
     match error {
         RedisError::Unreachable { .. } | RedisError::Lost { .. } => Exit::Unavailable,
         RedisError::Command { .. } | RedisError::Answer { .. } => Exit::Failed,
-        RedisError::Url { .. }
-        | RedisError::Prefix { .. }
-        | RedisError::RefusedUs { .. }
-        | RedisError::TooOld { .. }
-        | RedisError::Evicts { .. } => Exit::Config,
+        _ => Exit::Config,
     }
 }

@@ -41,8 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn on_queues(command: QueueCommand, output: Output) -> Result<(), Failure> {
     let mut reader = Reader::new(&ProcessEnv);
     let telemetry = telemetry_settings(&mut reader);
-    let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
-    let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
+    let config = RedisConfig { connect_timeout: CONNECT_TIMEOUT, ..RedisConfig::read(&mut reader) };
     let max_data_bytes = reader.number(&vars::OPERATOR_MAX_DATA_BYTES, 1024 * 1024, 1..=256 * 1024 * 1024);
     let older_names = reader.older_names().to_vec();
     reader.finish()?;
@@ -50,7 +49,6 @@ async fn on_queues(command: QueueCommand, output: Output) -> Result<(), Failure>
     let telemetry =
         init(&telemetry, "operator", LogStream::Stderr).map_err(|error| Failure::Setup(error.to_string()))?;
     log_older_names(&older_names);
-    let config = RedisConfig { connect_timeout: CONNECT_TIMEOUT, ..RedisConfig::new(url).with_prefix(prefix) };
     let redis = Redis::connect(&config).await?;
     let session = Session { redis, output, max_data_bytes };
     let result = perform(&session, command).await;

@@ -38,7 +38,8 @@ pub mod vars {
     use super::Var;
 
     vars! {
-        REDIS_URL "REDIS_URL" ["BR_OS_QUEUE_URL"] = "redis://127.0.0.1:6379", "Where the queues live: redis://, rediss:// or redis+sentinel://, with password and database number.";
+        REDIS_URL "REDIS_URL" ["BR_OS_QUEUE_URL"] = "redis://127.0.0.1:6379", "Where the queues live: redis://, rediss:// (TLS), redis-sentinel:// or redis-cluster://, with user, password and database number.";
+        REDIS_CA "REDIS_CA" = "none: the system's authorities", "Certificates in PEM of authorities trusted beside the system's when Redis speaks TLS; mostly given as REDIS_CA_FILE.";
         OPERATOR_PREFIX "OPERATOR_PREFIX" = "bull", "The first segment of every key; BullMQ's default is bull.";
         QUEUE_NAME "QUEUE_NAME" = "default", "The queues a worker serves, separated by commas.";
         WORKER_CONCURRENCY "WORKER_CONCURRENCY" ["MAX_CONCURRENT_JOBS", "BR_OS_OPERATOR_MAX_CONCURRENCY"] = "10", "How many jobs one worker process runs at a time, 1 to 10000.";

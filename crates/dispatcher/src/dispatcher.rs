@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use operator_queue::Redis;
+use operator_queue::{Redis, RedisConfig, RedisError, Role};
 use operator_store::Store;
 use operator_telemetry::{Exit, HealthState, Identity, Metrics, Signals, health};
 use tokio::net::TcpListener;
@@ -46,7 +46,7 @@ impl Dispatcher {
     /// [`StartError`] with what to change.
     pub async fn build(settings: &Settings, identity: Identity, metrics: Metrics) -> Result<Self, StartError> {
         let listener = settings.listen.listen()?;
-        let (redis, store) = match tokio::join!(Redis::connect(&settings.redis), Store::open(&settings.store)) {
+        let (redis, store) = match tokio::join!(connect(&settings.redis), Store::open(&settings.store)) {
             (Ok(redis), Ok(store)) => (redis, store),
             (Err(redis), Err(store)) => return Err(StartError::Both { redis, store }),
             (Err(error), _) => return Err(error.into()),
@@ -118,6 +118,13 @@ impl Dispatcher {
         tracing::info!(exit = exit.code(), "the dispatcher has stopped");
         exit
     }
+}
+
+/// Connects, and finds out now what the user may not do.
+async fn connect(config: &RedisConfig) -> Result<Redis, RedisError> {
+    let redis = Redis::connect(config).await?;
+    redis.check_rights(Role::Dispatcher).await?;
+    Ok(redis)
 }
 
 fn health_of(identity: Identity, metrics: Metrics, redis: &Redis, store: &Store, archive: &Archive) -> HealthState {

@@ -43,8 +43,6 @@ pub struct ApiSettings {
 impl Settings {
     /// Reads the settings; what is wrong with them is left in `reader`.
     pub fn read(reader: &mut Reader<'_>) -> Self {
-        let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
-        let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
         let database = reader.text_or(&vars::DATABASE_URL, vars::DATABASE_URL.default);
         let connections = reader.number(&vars::OPERATOR_DATABASE_CONNECTIONS, 8, 1..=200);
         let interval_ms = reader.number(&vars::OPERATOR_ARCHIVE_INTERVAL_MS, 5000u64, 100..=3_600_000);
@@ -52,7 +50,7 @@ impl Settings {
         let max_wait_ms = reader.number(&vars::OPERATOR_MAX_WAIT_MS, 20_000, 1..=25_000);
         Self {
             listen: ListenSettings::read(reader, &vars::PORT, 8080),
-            redis: RedisConfig { command_timeout: COMMAND_TIMEOUT, ..RedisConfig::new(url).with_prefix(prefix) },
+            redis: RedisConfig { command_timeout: COMMAND_TIMEOUT, ..RedisConfig::read(reader) },
             store: StoreConfig::new(Secret::new(database), connections),
             api: ApiSettings {
                 key: reader.secret(&vars::OPERATOR_API_KEY),

@@ -44,14 +44,7 @@ impl StartError {
 }
 
 fn of_redis(error: &RedisError) -> Exit {
-    match error {
-        RedisError::Url { .. }
-        | RedisError::Prefix { .. }
-        | RedisError::RefusedUs { .. }
-        | RedisError::TooOld { .. }
-        | RedisError::Evicts { .. } => Exit::Config,
-        _ => Exit::Unavailable,
-    }
+    if error.is_final() { Exit::Config } else { Exit::Unavailable }
 }
 
 fn of_store(error: &StoreError) -> Exit {

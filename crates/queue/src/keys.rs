@@ -86,6 +86,12 @@ pub fn registry(prefix: &str) -> String {
     format!("{prefix}::operator:queues")
 }
 
+/// A key on which the rights of a user are tried; it exists for no longer than a script runs.
+#[must_use]
+pub(crate) fn trial(prefix: &str) -> String {
+    format!("{prefix}::operator:rights")
+}
+
 /// The part of a key between its first `{` and the next `}`, if there is something: a cluster looks at nothing else.
 #[must_use]
 pub fn hash_tag(key: &str) -> Option<&str> {

@@ -169,7 +169,7 @@ script!(
 );
 script!(
     /// Says what the user may not do.
-    RIGHTS = "rights", [], ["operator:queues"]
+    RIGHTS = "rights", [], ["operator:rights"]
 );
 script!(
     /// Looks whether a job has finished.

@@ -33,8 +33,8 @@ async fn a_bulk_added_job_costs_three_commands() {
 async fn processing(concurrency: usize) -> (f64, String) {
     const JOBS: u32 = 2000;
     let rig = Rig::start().await;
+    rig.queue.pause().await.unwrap();
     rig.queue.add_bulk(vec![job("echo", ""); JOBS as usize]).await.unwrap();
-    rig.raw.reset_stats().await;
     let options = WorkerOptions {
         lock_duration: Duration::from_secs(30),
         stalled_interval: Duration::from_secs(30),
@@ -42,6 +42,9 @@ async fn processing(concurrency: usize) -> (f64, String) {
         ..options(&rig.queue, concurrency)
     };
     let worker = rig.worker_with(options).await;
+    // Without what a worker does once when it starts.
+    rig.raw.reset_stats().await;
+    rig.queue.resume().await.unwrap();
     rig.until(JobState::Completed, u64::from(JOBS)).await;
     let cost = commands_per_job(&rig, JOBS).await;
     worker.stop(Duration::ZERO).await;

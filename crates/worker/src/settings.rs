@@ -6,13 +6,14 @@ use std::time::Duration;
 use operator_core::QueueName;
 use operator_core::settings::{BadSettings, Reader, Source, Var, vars};
 use operator_packs::SystemSettings;
+use operator_queue::RedisConfig;
 use operator_queue::worker::WorkerOptions;
-use operator_queue::{RedisConfig, RedisError};
 use operator_telemetry::{ListenSettings, TelemetrySettings};
 
 /// The variables a worker reads, in the order of the reference.
-const READ: [&Var; 23] = [
+const READ: [&Var; 24] = [
     &vars::REDIS_URL,
+    &vars::REDIS_CA,
     &vars::OPERATOR_PREFIX,
     &vars::QUEUE_NAME,
     &vars::WORKER_CONCURRENCY,
@@ -64,7 +65,7 @@ impl Settings {
     pub fn read(source: &dyn Source) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(source);
         let settings = Self {
-            redis: redis(&mut reader),
+            redis: RedisConfig::read(&mut reader),
             options: options(&mut reader),
             drain_timeout: ms(&mut reader, &vars::OPERATOR_DRAIN_TIMEOUT_MS, 20_000, 0),
             system: SystemSettings::read(&mut reader),
@@ -86,21 +87,6 @@ impl Settings {
         }
         text
     }
-}
-
-fn redis(reader: &mut Reader<'_>) -> RedisConfig {
-    let url = reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default);
-    let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
-    let default = RedisConfig::new(vars::REDIS_URL.default);
-    // Each by itself, so that a bad URL does not hide a bad prefix.
-    for checked in [RedisConfig::new(url.as_str()), default.with_prefix(prefix.as_str())] {
-        match checked.check() {
-            Ok(()) => {}
-            Err(RedisError::Url { problem }) => reader.problem(&vars::REDIS_URL, problem),
-            Err(_) => reader.problem(&vars::OPERATOR_PREFIX, format!("`{prefix}` contains white space")),
-        }
-    }
-    RedisConfig::new(url).with_prefix(prefix)
 }
 
 fn options(reader: &mut Reader<'_>) -> WorkerOptions {

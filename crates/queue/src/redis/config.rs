@@ -5,7 +5,7 @@ use std::time::Duration;
 use fred::types::config::{
     Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
 };
-use operator_core::settings::Secret;
+use operator_core::settings::{Reader, Secret, vars};
 
 use super::{RedisError, tls, url};
 use crate::clock::Clock;
@@ -39,6 +39,24 @@ impl RedisConfig {
             command_timeout: Duration::from_secs(10),
             clock: Clock::system(),
         }
+    }
+
+    /// Reads where Redis is from the settings. What is wrong with them is left in `reader`.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let config = Self::new(reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default));
+        let authorities = reader.text(&vars::REDIS_CA);
+        let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
+        // Each by itself, so that one does not hide another.
+        if let Err(error) = config.check() {
+            reader.problem(&vars::REDIS_URL, error.reason());
+        }
+        if let Some(Err(error)) = authorities.as_deref().map(tls::certificates) {
+            reader.problem(&vars::REDIS_CA, error.reason());
+        }
+        if prefix.contains(char::is_whitespace) {
+            reader.problem(&vars::OPERATOR_PREFIX, format!("`{prefix}` contains white space"));
+        }
+        config.with_authorities(authorities).with_prefix(prefix)
     }
 
     /// The same Redis under another prefix.

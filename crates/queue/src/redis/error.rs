@@ -125,15 +125,46 @@ impl RedisError {
         matches!(self, Self::Lost { .. })
     }
 
+    /// Whether something must be changed first: waiting and starting again does not help.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Url { .. }
+            | Self::Prefix { .. }
+            | Self::Authority { .. }
+            | Self::RefusedUs { .. }
+            | Self::Tls { .. }
+            | Self::WrongKind { .. }
+            | Self::NoHashTag { .. }
+            | Self::Denied { .. }
+            | Self::TooOld { .. }
+            | Self::Evicts { .. } => true,
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Command { .. } | Self::Answer { .. } => false,
+        }
+    }
+
+    /// What is wrong, without the name of the setting that it is wrong with.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Url { problem } | Self::Authority { problem } => problem.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(super) fn unreachable(config: &RedisConfig, error: &fred::error::Error) -> Self {
         Self::Unreachable { address: config.address(), problem: error.details().to_owned() }
     }
 
+    /// What a connection that will not come about failed of.
     pub(super) fn refused(config: &RedisConfig, error: &fred::error::Error) -> Self {
         let (address, problem) = (config.address(), error.details().to_owned());
         if is_tls(error) {
             let remedy = tls::remedy(&problem);
             return Self::Tls { address, problem, remedy };
+        }
+        if problem.contains(UNKNOWN_MASTER) {
+            let problem = "the Sentinels watch no master of the name in sentinelServiceName".to_owned();
+            return Self::Url { problem };
         }
         if problem.contains("cluster support disabled") {
             let remedy = "use redis:// instead of redis-cluster:// in REDIS_URL";
@@ -145,6 +176,9 @@ impl RedisError {
         Self::RefusedUs { address, problem }
     }
 }
+
+/// The client's words when the Sentinels know no master of the name.
+pub(super) const UNKNOWN_MASTER: &str = "Missing primary address";
 
 /// The server cannot carry out commands for now: it is a replica that has not been promoted yet, still loads its data,
 /// or may not write without its replicas or its disk.
@@ -178,11 +212,12 @@ impl From<fred::error::Error> for RedisError {
 
 /// A handshake that failed; the I/O layer wraps the TLS library's errors in its own.
 pub(super) fn is_tls(error: &fred::error::Error) -> bool {
-    *error.kind() == ErrorKind::Tls
+    let words = ["InvalidCertificate", "InvalidContentType", "InvalidMessage", "AlertReceived", "PeerIncompatible"];
+    *error.kind() == ErrorKind::Tls || words.iter().any(|word| error.details().contains(word))
 }
 
 /// What a server says to a user without the rights: to a command, and within a script before and since Redis 7.
 fn is_denial(problem: &str) -> bool {
-    let words = ["NOPERM", "can't run this command", "No permissions to access a key"];
+    let words = ["NOPERM", "can't run this command", "can't access at least one of the keys"];
     words.iter().any(|word| problem.contains(word))
 }

@@ -86,21 +86,9 @@ impl Redis {
     /// [`RedisError::TooOld`], [`RedisError::Evicts`] and [`RedisError::WrongKind`] when the server is not fit.
     pub async fn connect(config: &RedisConfig) -> Result<Self, RedisError> {
         let parsed = config.parse()?;
-        let deadline = Instant::now() + config.connect_timeout;
-        let mut pauses = first_connection_pauses();
-        let line = loop {
-            match connect(config, &parsed, deadline).await {
-                Ok(line) => break line,
-                Err(error) if is_final(&error) => return Err(RedisError::refused(config, &error)),
-                Err(error) => {
-                    let pause = pauses.next().unwrap_or(Duration::from_secs(1));
-                    if Instant::now() + pause >= deadline {
-                        return Err(RedisError::unreachable(config, &error));
-                    }
-                    tracing::warn!(address = config.address(), %error, "redis does not answer; trying again");
-                    tokio::time::sleep(pause).await;
-                }
-            }
+        let line = tokio::select! {
+            line = first_connection(config, &parsed) => line?,
+            error = tls::mismatch(config, &parsed) => return Err(error),
         };
         let redis = Self(Arc::new(Connection {
             line,
@@ -278,6 +266,26 @@ impl Drop for Connection {
     }
 }
 
+/// Tries to connect until the time is up.
+async fn first_connection(config: &RedisConfig, parsed: &Config) -> Result<Line, RedisError> {
+    let deadline = Instant::now() + config.connect_timeout;
+    let mut pauses = first_connection_pauses();
+    loop {
+        match connect(config, parsed, deadline).await {
+            Ok(line) => return Ok(line),
+            Err(error) if is_final(&error) => return Err(RedisError::refused(config, &error)),
+            Err(error) => {
+                let pause = pauses.next().unwrap_or(Duration::from_secs(1));
+                if Instant::now() + pause >= deadline {
+                    return Err(RedisError::unreachable(config, &error));
+                }
+                tracing::warn!(address = config.address(), %error, "redis does not answer; trying again");
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
 async fn connect(config: &RedisConfig, parsed: &Config, deadline: Instant) -> Result<Line, fred::error::Error> {
     if matches!(parsed.server, ServerConfig::Clustered { .. }) {
         return Ok(Line::Cluster(Cluster::connect(config, parsed, deadline).await?));
@@ -372,8 +380,8 @@ async fn within<T>(
 fn is_final(error: &fred::error::Error) -> bool {
     use fred::error::ErrorKind;
     let kinds = [ErrorKind::Auth, ErrorKind::Config, ErrorKind::Url, ErrorKind::InvalidArgument, ErrorKind::Tls];
-    let words = ["DB index", "NOPERM", "cluster support disabled"];
-    kinds.contains(error.kind()) || words.iter().any(|word| error.details().contains(word))
+    let words = ["DB index", "NOPERM", "cluster support disabled", error::UNKNOWN_MASTER];
+    error::is_tls(error) || kinds.contains(error.kind()) || words.iter().any(|word| error.details().contains(word))
 }
 
 fn first_connection_pauses() -> impl Iterator<Item = Duration> {

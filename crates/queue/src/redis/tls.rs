@@ -1,15 +1,21 @@
 //! Who is trusted when a connection is encrypted: the system's authorities, and those that the settings add.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use fred::types::config::{TlsConfig, TlsConnector};
+use fred::types::config::{Config, Server, TlsConfig, TlsConnector};
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use super::RedisError;
+use super::{RedisConfig, RedisError};
+
+/// How long a healthy connection takes at most: after it one looks for what may be wrong.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// TLS that checks the server's certificate and its name.
 pub(super) fn config(authorities: Option<&str>) -> Result<TlsConfig, RedisError> {
@@ -37,11 +43,36 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Re
     }
 }
 
+/// Ends when a connection does not come about because one side speaks TLS and the other does not: such servers answer
+/// nothing at all, so that the client waits in vain.
+pub(super) async fn mismatch(config: &RedisConfig, parsed: &Config) -> RedisError {
+    // The opening of a handshake that cannot go on, which is answered with an alert; and a command.
+    const BROKEN_HELLO: &[u8] = &[0x16, 3, 1, 0, 4, 1, 0, 0, 0];
+    const ALERT: &[u8] = &[0x15];
+    tokio::time::sleep(PATIENCE).await;
+    let (opening, answers, remedy): (_, _, &str) = if parsed.tls.is_none() {
+        (BROKEN_HELLO, ALERT, "it speaks TLS: use rediss:// instead of redis:// in REDIS_URL")
+    } else {
+        (b"PING\r\n".as_slice(), b"+-".as_slice(), "it speaks no TLS: use redis:// instead of rediss:// in REDIS_URL")
+    };
+    let Some(server) = parsed.server.hosts().into_iter().next() else { return std::future::pending().await };
+    match tokio::time::timeout(PATIENCE, first_byte(&server, opening)).await {
+        Ok(Ok(answer)) if answers.contains(&answer) => {
+            RedisError::Tls { address: config.address(), problem: "it does not answer".to_owned(), remedy }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+async fn first_byte(server: &Server, opening: &[u8]) -> std::io::Result<u8> {
+    let mut stream = TcpStream::connect((&*server.host, server.port)).await?;
+    stream.write_all(opening).await?;
+    stream.read_u8().await
+}
+
 /// What to do about a handshake that failed, from the words of the TLS library.
 pub(super) fn remedy(problem: &str) -> &'static str {
-    if problem.contains("InvalidContentType") || problem.contains("corrupt message") {
-        "no TLS is spoken there: use redis:// instead of rediss:// in REDIS_URL"
-    } else if problem.contains("UnknownIssuer") {
+    if problem.contains("UnknownIssuer") {
         "its certificate is signed by nobody this machine trusts: give the authority's certificate in REDIS_CA_FILE"
     } else if problem.contains("NotValidForName") {
         "its certificate is for another name: use that name in REDIS_URL"
