@@ -185,7 +185,7 @@ impl From<QueueError> for Problem {
         let detail = error.to_string();
         match error {
             QueueError::Redis(error) => error.into(),
-            QueueError::InvalidId(error) => Self::new(Code::InvalidJob, error.to_string()),
+            QueueError::InvalidId(_) | QueueError::DifferentSlots { .. } => Self::new(Code::InvalidJob, detail),
             QueueError::InvalidOptions(error) => {
                 Self::of_fields(Code::InvalidJob, vec![FieldError::new(error.field(), &error)])
             }

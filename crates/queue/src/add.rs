@@ -97,6 +97,7 @@ impl Queue {
             let problem = format!("`{}` is not a queue's key: give prefix and queue, as in {example}", parent.queue);
             return Err(QueueError::InvalidArgument { field: "opts.parent.queue", problem });
         }
+        self.check_same_slot(&format!("{}:", parent.queue))?;
         let is_own = parent.id == *id && format!("{}:", parent.queue) == self.keys.prefix();
         if is_own { Err(InvalidOptions::OwnParent.into()) } else { Ok(()) }
     }

@@ -30,6 +30,17 @@ pub enum QueueError {
         /// What is wrong with it and what to do.
         problem: String,
     },
+    /// A script works on one server of a cluster; nothing was written.
+    #[error(
+        "the queues at {first} and {second} lie in different slots of the cluster: give both names the same part in \
+         braces, or put it into the prefix, such as OPERATOR_PREFIX={{bull}}"
+    )]
+    DifferentSlots {
+        /// The key prefix of one queue.
+        first: String,
+        /// The key prefix of the other.
+        second: String,
+    },
     /// The data of a job is larger than allowed; nothing was written.
     #[error(
         "{field}: the data has {bytes} bytes and at most {limit} are allowed; keep it elsewhere and pass a reference"

@@ -81,7 +81,7 @@ impl FlowProducer {
     ///
     /// # Errors
     /// [`QueueError::InvalidId`], [`QueueError::InvalidOptions`] (options that do not go together, a job that waits for
-    /// itself), [`QueueError::InvalidArgument`] (too many jobs, queues in different slots of a cluster) and
+    /// itself), [`QueueError::InvalidArgument`] (too many jobs), [`QueueError::DifferentSlots`] in a cluster, and
     /// [`QueueError::TooLarge`] before anything is written; [`QueueError::Refused`] when the root's own parent does
     /// not exist, or a child has another parent already; [`QueueError::Redis`].
     pub async fn add(&self, flow: &FlowJob) -> Result<AddedFlow, QueueError> {
@@ -139,6 +139,7 @@ impl FlowProducer {
             let key = format!("{}:{}", self.redis.prefix(), parent.job.queue_name);
             opts.parent = Some(ParentRef { id: parent.id.clone(), queue: key });
         }
+        plan.queues[0].check_same_slot(plan.queues[queue].keys.prefix())?;
         if !job.children.is_empty() && opts.deduplication.is_some() {
             return Err(InvalidOptions::DeduplicatedParent.into());
         }

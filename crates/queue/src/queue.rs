@@ -5,7 +5,7 @@ use std::sync::Arc;
 use operator_core::QueueName;
 
 use crate::error::{QueueError, Refusal};
-use crate::keys::{Keys, registry};
+use crate::keys::{Keys, registry, slot};
 use crate::redis::{Arg, Redis, RedisError, Reply};
 use crate::scripts::Script;
 
@@ -71,6 +71,15 @@ impl Queue {
             .await?;
         self.redis.note_registered(self.name.as_str());
         Ok(())
+    }
+
+    /// Refuses to name keys under `other` in one call with those of this queue when a cluster keeps them apart.
+    pub(crate) fn check_same_slot(&self, other: &str) -> Result<(), QueueError> {
+        let own = self.keys.prefix();
+        if !self.redis.is_cluster() || slot(own) == slot(other) {
+            return Ok(());
+        }
+        Err(QueueError::DifferentSlots { first: own.to_owned(), second: other.to_owned() })
     }
 
     /// Makes the queue known unless this connection has done so.

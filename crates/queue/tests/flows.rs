@@ -3,14 +3,18 @@
 
 mod rig;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use operator_core::{Deduplication, FlowJob, JobId, JobOptions, JobState, Json, ParentRef, QueueName};
-use operator_queue::worker::WorkerOptions;
+use operator_queue::events::Finished;
+use operator_queue::worker::{Worker, WorkerOptions};
 use operator_queue::{FlowProducer, Queue, QueueError, Redis, RedisConfig, Refusal};
 use operator_testkit::fault::Proxy;
+use operator_testkit::redis::RedisCluster;
+use operator_testkit::wait::LIMIT;
 use operator_testkit::{BullMq, NodePeer};
-use rig::{Rig, job, options, with};
+use rig::{Rig, Script, job, options, with};
 use serde_json::json;
 
 fn queue(name: &str) -> QueueName {
@@ -154,6 +158,29 @@ async fn a_flow_whose_answer_was_lost_is_added_once() {
     let added = events.iter().filter(|event| event.starts_with("added")).count();
     assert_eq!((added, events.iter().any(|event| event.starts_with("duplicated"))), (5, false), "{events:?}");
     assert_eq!(rig.raw.call(&["SCARD", "bull:q:middle:dependencies"]).await.int(), 2);
+}
+
+#[tokio::test]
+async fn in_a_cluster_a_flow_stays_in_one_slot() {
+    let cluster = RedisCluster::start().await;
+    let redis = Redis::connect(&RedisConfig::new(cluster.url())).await.unwrap();
+    let producer = FlowProducer::new(&redis);
+    let apart = producer.add(&plain("{a}", "echo", "root").waiting_for(plain("{b}", "echo", "child"))).await;
+    assert!(matches!(&apart, Err(QueueError::DifferentSlots { .. })), "{apart:?}");
+    let elsewhere = ParentRef { id: JobId::from_wire("root"), queue: "bull:{b}".to_owned() };
+    let orphan = JobOptions { parent: Some(elsewhere), ..JobOptions::default() };
+    let orphaned = Queue::new(&redis, queue("{a}")).add(with("echo", "child", orphan)).await;
+    assert!(matches!(&orphaned, Err(QueueError::DifferentSlots { .. })), "{orphaned:?}");
+    let untagged = producer.add(&plain("a", "echo", "root").waiting_for(plain("a", "echo", "child"))).await;
+    assert!(untagged.unwrap_err().to_string().contains("OPERATOR_PREFIX"));
+
+    producer.add(&plain("{a}1", "echo", "root").waiting_for(plain("{a}2", "echo", "child"))).await.unwrap();
+    let names = ["{a}1", "{a}2"].map(queue);
+    let options = WorkerOptions::new(names).with_concurrency(2);
+    let worker = Worker::start(&RedisConfig::new(cluster.url()), options, Arc::new(Script)).await.unwrap();
+    let root = Queue::new(&redis, queue("{a}1"));
+    assert!(matches!(root.wait_until_finished("root", LIMIT).await.unwrap(), Finished::Completed(_)));
+    worker.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]
