@@ -6,6 +6,7 @@ pub mod operation;
 pub mod sequence;
 
 pub mod generate;
+pub mod invariants;
 pub mod random;
 pub mod shrink;
 

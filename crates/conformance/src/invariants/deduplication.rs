@@ -1,0 +1,28 @@
+//! Who stands for a deduplication id, and what is kept until that job has finished.
+
+use super::view::QueueView;
+use super::{Findings, Invariant};
+use crate::keyspace::Content;
+
+pub(super) fn check(queue: &QueueView<'_>, found: &mut Findings) {
+    let has_finished = |id: &str| queue.is_in(id, &["completed", "failed"]);
+    for (id, entry) in queue.beginning("de:") {
+        let Content::Text(owner) = &entry.content else { continue };
+        if entry.expires {
+            continue;
+        }
+        let suffix = format!("de:{id}");
+        match queue.hash(owner) {
+            None => found.add(Invariant::DeduplicationOwner, queue, &suffix, format!("is owned by {owner}, which is gone")),
+            Some(_) if has_finished(owner) => {
+                found.add(Invariant::DeduplicationOwner, queue, &suffix, format!("is owned by {owner}, which has finished"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (id, _) in queue.beginning("dn:") {
+        let owner = queue.text(&format!("de:{id}"));
+        let is_live = owner.is_some_and(|owner| queue.hash(owner).is_some() && !has_finished(owner));
+        found.unless(is_live, Invariant::KeptForLater, queue, &format!("dn:{id}"), "waits for a job that does not run");
+    }
+}
