@@ -1,12 +1,12 @@
 // BullMQ as a subject of a conformance run: does one operation after the other under a clock that the runner sets.
-// In: {"id", "op"} with `perform` and an operation of docs/conformance.md, `setTime`, or `reset`. Out: as peer.mjs; the
-// result of `perform` is the answer {done} | {refused: code} | {invalid: text} | {broken: text}.
+// In: {"id", "op"} with `perform` and an operation of docs/conformance.md, `adopt`, `setTime`, or `reset`. Out: as
+// peer.mjs; the result of `perform` is the answer {done} | {refused: code} | {invalid: text} | {broken: text}.
 // Environment: BULLMQ (6 or 5), REDIS_URL, PREFIX.
 
 import { setTime } from './conformance/clock.mjs';
 import { version } from './connection.mjs';
 import { operations } from './conformance/operations.mjs';
-import { clear } from './conformance/stage.mjs';
+import { adopt, clear } from './conformance/stage.mjs';
 import { refusal } from './conformance/views.mjs';
 import { described, input, print } from './lines.mjs';
 
@@ -19,6 +19,7 @@ const requests = {
       return refusal(error);
     }
   },
+  adopt,
   setTime: ({ now }) => setTime(now),
   reset: async ({ now }) => {
     await clear();

@@ -40,6 +40,13 @@ export function hold(name, job, claimer, token) {
   held.set(name, { job, worker: claimer, token });
 }
 
+/** Keeps a job that somebody else claimed for a worker of ours. */
+export async function adopt({ worker: name, job: id, token, as }) {
+  const claimer = worker(name);
+  const job = await bullmq.Job.fromId(claimer, id);
+  if (job) hold(as, job, claimer, token);
+}
+
 export function holding(name) {
   return found(held, name, 'held job');
 }

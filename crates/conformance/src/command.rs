@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::bench::Bench;
 use crate::differences::DIFFERENCES;
+use crate::mixed::MixedBench;
 use crate::random::{self, Plan, Report, Subject};
 use crate::sequence::{Sequence, Step};
 use crate::verdict::Verdict;
@@ -62,6 +63,12 @@ struct MadeUp {
     /// Compares BullMQ with itself, which shows faults of the run
     #[arg(long, requires = "seed")]
     twin: bool,
+    /// Lets both work on the same keys instead, checks what must hold in any case, and drains the queues in the end
+    #[arg(long, requires = "seed", conflicts_with = "twin")]
+    mixed: bool,
+    /// How many of a hundred operations of a mixed sequence are ours
+    #[arg(long, default_value_t = 50, requires = "mixed")]
+    our_share: usize,
 }
 
 /// Runs what the options say. The exit code is 0 when nothing differed, 1 when something did, 2 when it could not run.
@@ -103,9 +110,13 @@ pub async fn run(options: &Options) -> ExitCode {
 async fn run_seeds(options: &Options, seed: u64) -> ExitCode {
     let MadeUp { steps, seeds, benches, failures, twin, .. } = &options.made_up;
     let subject = if *twin { Subject::Twin } else { Subject::Ours };
-    let mut reports = BTreeMap::new();
+    let (mut reports, mut is_legal) = (BTreeMap::new(), true);
     for (version, against) in RELEASES {
         if options.against.is_some_and(|wanted| wanted != version) {
+            continue;
+        }
+        if options.made_up.mixed {
+            is_legal &= run_mixed(options, seed, against).await;
             continue;
         }
         let plan =
@@ -119,7 +130,23 @@ async fn run_seeds(options: &Options, seed: u64) -> ExitCode {
     if options.json {
         println!("{}", json!(reports));
     }
-    if reports.values().all(Report::is_equal) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_legal && reports.values().all(Report::is_equal) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn run_mixed(options: &Options, seed: u64, against: BullMq) -> bool {
+    let MadeUp { steps, seeds, our_share, .. } = options.made_up;
+    let mut bench = MixedBench::start(against).await.with_our_share(our_share);
+    let mut is_legal = true;
+    for seed in seed..seed + seeds {
+        let verdict = bench.run_seed(seed, steps).await;
+        is_legal &= verdict.is_legal();
+        if options.json {
+            println!("{}", json!(verdict));
+        } else {
+            println!("{} {verdict}", if verdict.is_legal() { "ok  " } else { "FAIL" });
+        }
+    }
+    is_legal
 }
 
 fn tell(step: &Step, node: &Answer, ours: &Answer) {

@@ -23,9 +23,9 @@ use serde_json::Value;
 use crate::answer::Answer;
 use crate::keyspace::Keyspace;
 use crate::operation::Operation;
-use chance::Chance;
+pub(crate) use chance::Chance;
 pub use kinds::{KINDS, Kind};
-use scene::Scene;
+pub(crate) use scene::Scene;
 
 /// How many kinds are drawn for a step before the generator adds a job instead. Most kinds fit most of the time.
 const DRAWS: usize = 50;

@@ -7,6 +7,7 @@ pub mod sequence;
 
 pub mod generate;
 pub mod invariants;
+pub mod mixed;
 pub mod random;
 pub mod shrink;
 

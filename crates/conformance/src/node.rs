@@ -4,7 +4,7 @@ use operator_testkit::{BullMq, NodePeer, RedisServer};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::operation::Operation;
+use crate::operation::{Claim, Operation};
 
 /// A process of Node with BullMQ in it.
 pub struct Node {
@@ -34,6 +34,12 @@ impl Node {
     /// Sets the time.
     pub async fn set_time(&mut self, now_ms: u64) {
         self.peer.call("setTime", json!({ "now": now_ms })).await;
+    }
+
+    /// Lets a worker hold a job that was claimed for it elsewhere.
+    pub async fn adopt(&mut self, claim: &Claim, id: &str) {
+        let held = json!({ "worker": claim.worker, "job": id, "token": claim.token, "as": claim.bind });
+        self.peer.call("adopt", held).await;
     }
 
     /// Does one operation.

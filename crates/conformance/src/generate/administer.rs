@@ -81,10 +81,10 @@ impl Generator {
         let state = self.chance.one_of(["failed", "failed", "completed"]);
         let id = self.target(scene, &queue, &[state])?;
         let mut retry = json!({ "op": "retryJob", "queue": queue, "id": id, "state": state });
-        for reset in ["resetAttemptsMade", "resetAttemptsStarted"] {
-            if self.chance.percent(30) {
-                retry[reset] = true.into();
-            }
+        if self.chance.percent(40) {
+            retry["resetAttemptsMade"] = true.into();
+            // A job that has ended more often than it was started is nobody's wish.
+            retry["resetAttemptsStarted"] = self.chance.percent(50).into();
         }
         Some(retry)
     }

@@ -58,11 +58,7 @@ impl Generator {
         if self.chance.percent(70) {
             self.planned.push_back(json!({ "op": "moveToWaitingChildren", "job": held.name }));
         }
-        let mut add = json!({ "op": "add", "queue": queue, "name": "child", "opts": opts });
-        if opts["jobId"].is_null() {
-            add["as"] = self.new_name('g').into();
-        }
-        Some(add)
+        Some(json!({ "op": "add", "queue": queue, "name": "child", "opts": opts }))
     }
 
     /// Jobs of a batch are all legal: how much of a batch is written before a wrong one is found is no promise.
