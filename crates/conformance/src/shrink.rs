@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::operation::Operation;
 use crate::sequence::{Sequence, Step};
-use crate::verdict::{Place, StepDifference, Verdict};
+use crate::verdict::{Place, StepDifference, Unequal, Verdict};
 
 /// How many runs a search may cost: many times what the sequences of the generator need.
 const RUNS: usize = 800;
@@ -52,7 +52,7 @@ impl Signature {
     #[must_use]
     pub fn of(difference: &StepDifference) -> Self {
         let operation = difference.operation["op"].as_str().unwrap_or_default().to_owned();
-        Self { operation, places: difference.places.iter().map(|unequal| kind(&unequal.place)).collect() }
+        Self { operation, places: difference.places.iter().map(kind).collect() }
     }
 
     /// Whether it is told of the same fault: places come and go with the steps around it.
@@ -142,7 +142,10 @@ fn renumbered(steps: Vec<Step>) -> Vec<Step> {
     steps.into_iter().enumerate().map(|(at, step)| Step { line: at + 2, ..step }).collect()
 }
 
-/// The paths to all parts, those near the root first. What the operation is stays.
+/// What no operation can do without.
+const NEEDED: [&str; 4] = ["op", "queue", "queueName", "name"];
+
+/// The paths to all parts that can be left out, those near the root first.
 fn paths(value: &Value) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut level = vec![(Vec::new(), value)];
@@ -156,7 +159,7 @@ fn paths(value: &Value) -> Vec<Vec<String>> {
             };
             for (name, part) in parts {
                 let path: Vec<String> = path.iter().cloned().chain([name]).collect();
-                if path != ["op"] {
+                if !NEEDED.contains(&name.as_str()) {
                     found.push(path.clone());
                     next.push((path, part));
                 }
@@ -183,8 +186,9 @@ fn without(mut value: Value, path: &[String]) -> Value {
     value
 }
 
-/// The kind of a place: a key of a queue by its name, one of a job by what it holds of it.
-fn kind(place: &Place) -> String {
+/// The kind of a place: a key of a queue by its name, one of a job by what it holds of it, an answer by what kind the
+/// two are of.
+fn kind(unequal: &Unequal) -> String {
     const OF_QUEUES: [&str; 17] = [
         "active",
         "completed",
@@ -204,7 +208,9 @@ fn kind(place: &Place) -> String {
         "wait",
         "waiting-children",
     ];
-    let Place::Key(key) = place else { return "the answer".to_owned() };
+    let Place::Key(key) = &unequal.place else {
+        return format!("{} instead of {}", kind_of_answer(&unequal.ours), kind_of_answer(&unequal.node));
+    };
     let suffix = key.splitn(3, ':').nth(2).unwrap_or_default();
     if OF_QUEUES.contains(&suffix) {
         return suffix.to_owned();
@@ -215,6 +221,14 @@ fn kind(place: &Place) -> String {
         }
         Some((owner @ ("de" | "dn" | "metrics"), _)) => owner.to_owned(),
         _ => "a job".to_owned(),
+    }
+}
+
+fn kind_of_answer(answer: &Value) -> &str {
+    match answer.as_object().and_then(|kinds| kinds.iter().next()) {
+        Some((kind, Value::Null)) if kind == "done" => "null",
+        Some((kind, _)) => kind,
+        None => "nothing",
     }
 }
 
@@ -235,10 +249,12 @@ mod tests {
 
     #[test]
     fn places_of_one_kind_have_one_name() {
-        let named = |key: &str| kind(&Place::Key(key.to_owned()));
+        let at = |place, node, ours| kind(&Unequal { place, node, ours });
+        let named = |key: &str| at(Place::Key(key.to_owned()), Value::Null, Value::Null);
         assert_eq!(named("bull:a:delayed"), "delayed");
         assert_eq!((named("bull:a:j1"), named("bull:b:repeat:s1:17")), ("a job".to_owned(), "a job".to_owned()));
         assert_eq!(named("bull:a:j1:lock"), "lock of a job");
         assert_eq!(named("bull:a:de:d1"), "de");
+        assert_eq!(at(Place::Answer, json!({ "done": null }), json!({ "refused": -1 })), "refused instead of null");
     }
 }

@@ -46,7 +46,7 @@ impl Generator {
     }
 
     pub(super) fn clean(&mut self, _: &Scene<'_>) -> Option<Value> {
-        let states = ["completed", "failed", "wait", "active", "delayed", "prioritized", "paused"];
+        let states = ["completed", "failed", "wait", "active", "delayed", "prioritized"];
         Some(json!({
             "op": "clean", "queue": self.queue(), "grace": self.chance.one_of([0, 0, 1000, 60_000]),
             "limit": self.chance.one_of([0, 0, 1, 2]), "state": self.chance.one_of(states),

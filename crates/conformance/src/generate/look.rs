@@ -49,7 +49,8 @@ impl Generator {
 
     pub(super) fn look_at_flow(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let queue = self.queue();
-        let id = self.target(scene, &queue, &["waiting-children", "active", "completed"])?;
+        // BullMQ asks a job for these, so there must be one.
+        let id = self.job_in(scene, &queue, &["waiting-children", "active", "completed"])?;
         let op = self.chance.one_of([
             "getDependencies",
             "getDependenciesCount",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Ours, Outcome, done, invalid, missing, refused, view};
 use crate::answer::Answer;
-use crate::operation::{Complete, Fail, Operation, Worker};
+use crate::operation::{Claim, Complete, Fail, Operation, Worker};
 
 /// A job that is held, and by whom.
 pub(super) struct Held {
@@ -63,6 +63,17 @@ impl Ours {
             }
             other => missing(other),
         }
+    }
+
+    /// Holds a job that was claimed elsewhere for a worker of ours.
+    ///
+    /// # Errors
+    /// An answer that says why not.
+    pub(crate) async fn adopt(&mut self, claim: &Claim, id: &str) -> Result<(), Answer> {
+        let consumer = self.consumer(&claim.worker)?.clone();
+        let job = consumer.resume(id, &claim.token).await.map_err(|error| refused(&error))?;
+        self.held.insert(claim.bind.clone(), Held { job, consumer });
+        Ok(())
     }
 
     fn declare(&mut self, worker: &Worker) -> Outcome {
