@@ -6,6 +6,7 @@ use operator_testkit::{BullMq, RedisClient, RedisServer};
 use serde_json::Value;
 
 use crate::answer::Answer;
+use crate::claims::Claims;
 use crate::compare::compare;
 use crate::differences::{Moment, explaining};
 use crate::generate::Generator;
@@ -49,6 +50,7 @@ struct Run {
     node_names: BTreeMap<String, String>,
     our_names: BTreeMap<String, String>,
     aliases: Aliases,
+    claims: Claims,
     before: Keyspace,
     now_ms: u64,
 }
@@ -155,10 +157,13 @@ impl Bench {
         if let Some(trace) = &self.trace {
             trace(step, &found.0, &found.1);
         }
-        let answer = found.0.clone();
+        let (node, ours) = found.clone();
         let difference = self.judge(run, step, found, &mut verdict.declared).await;
         verdict.differences.extend(difference);
-        answer
+        if self.twin.is_none() {
+            run.hold(&step.operation, &node, &ours).await;
+        }
+        node
     }
 
     async fn begin(&mut self, queues: &BTreeSet<String>) -> Run {
@@ -181,6 +186,7 @@ impl Bench {
             node_names: BTreeMap::new(),
             our_names: BTreeMap::new(),
             aliases: Aliases::default(),
+            claims: Claims::default(),
             before,
             now_ms: START_MS,
         }
@@ -277,6 +283,24 @@ impl Bench {
 }
 
 impl Run {
+    /// Remembers a claim. What only one subject got is BullMQ's: the keys are equal again, so we hold what it holds.
+    async fn hold(&mut self, operation: &Operation, node: &Answer, ours: &Answer) {
+        let Some(claim) = self.claims.of(operation) else { return };
+        let id = |answer: &Answer| answer.done().and_then(|job| job["id"].as_str()).map(str::to_owned);
+        let (theirs, own) = (id(node), id(ours));
+        match &theirs {
+            Some(id) if own.is_none() => {
+                // What is not equal again has ended the sequence.
+                let _ = self.ours.adopt(&claim, id).await;
+            }
+            None if own.is_some() => self.ours.forget(&claim.bind),
+            _ => {}
+        }
+        if theirs.is_some() {
+            self.claims.hold(claim);
+        }
+    }
+
     /// Remembers the names that the operation binds, and gives one name to two ids that were made up.
     fn bind(&mut self, operation: &Operation, node: &Answer, ours: &Answer) {
         let (node, ours) = (node.done().unwrap_or(&Value::Null), ours.done().unwrap_or(&Value::Null));

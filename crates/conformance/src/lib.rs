@@ -20,6 +20,7 @@ pub mod ours;
 pub mod answer;
 pub mod keyspace;
 
+mod claims;
 mod compare;
 pub mod differences;
 mod normal;

@@ -206,10 +206,10 @@ impl Run<'_> {
         if let Some((name, id)) = bound {
             self.names.insert(name, id.to_owned());
         }
-        let (Some(claim), Some(id)) = (self.fleet.claim_of(operation), answer["id"].as_str()) else { return };
+        let (Some(claim), Some(id)) = (self.fleet.claims.of(operation), answer["id"].as_str()) else { return };
         self.names.insert(claim.bind.clone(), id.to_owned());
         self.adopt(side, &claim, id).await;
-        self.fleet.hold(claim);
+        self.fleet.claims.hold(claim);
     }
 
     async fn adopt(&mut self, side: Side, claim: &Claim, id: &str) {

@@ -158,7 +158,7 @@ fn paths(value: &Value) -> Vec<Vec<String>> {
                 _ => Vec::new(),
             };
             for (name, part) in parts {
-                let path: Vec<String> = path.iter().cloned().chain([name]).collect();
+                let path: Vec<String> = path.iter().cloned().chain([name.clone()]).collect();
                 if !NEEDED.contains(&name.as_str()) {
                     found.push(path.clone());
                     next.push((path, part));

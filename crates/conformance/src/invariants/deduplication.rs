@@ -13,9 +13,16 @@ pub(super) fn check(queue: &QueueView<'_>, found: &mut Findings) {
         }
         let suffix = format!("de:{id}");
         match queue.hash(owner) {
-            None => found.add(Invariant::DeduplicationOwner, queue, &suffix, format!("is owned by {owner}, which is gone")),
+            None => {
+                found.add(Invariant::DeduplicationOwner, queue, &suffix, format!("is owned by {owner}, which is gone"))
+            }
             Some(_) if has_finished(owner) => {
-                found.add(Invariant::DeduplicationOwner, queue, &suffix, format!("is owned by {owner}, which has finished"));
+                found.add(
+                    Invariant::DeduplicationOwner,
+                    queue,
+                    &suffix,
+                    format!("is owned by {owner}, which has finished"),
+                );
             }
             Some(_) => {}
         }

@@ -28,6 +28,12 @@ pub(super) fn check(queue: &QueueView<'_>, circumstances: &Circumstances, found:
     let first_due = queue.sorted("delayed").first().map(|(_, score)| (score / PLACES).floor());
     if let Some(due) = first_due.filter(|_| !has_base) {
         let is_known = markers.iter().any(|(member, score)| *member == "1" && *score < due + 1.0);
-        found.unless(is_known, Invariant::DelayMarker, queue, "marker", &format!("does not say that a job is due at {due}"));
+        found.unless(
+            is_known,
+            Invariant::DelayMarker,
+            queue,
+            "marker",
+            &format!("does not say that a job is due at {due}"),
+        );
     }
 }

@@ -25,10 +25,18 @@ pub(super) fn check(queue: &QueueView<'_>, found: &mut Findings) {
             })
             .map(|(id, _)| id)
             .collect();
-        found.unless(fresh.len() <= 1, Invariant::Scheduler, queue, &suffix, &format!("has several jobs: {}", fresh.join(", ")));
+        found.unless(
+            fresh.len() <= 1,
+            Invariant::Scheduler,
+            queue,
+            &suffix,
+            &format!("has several jobs: {}", fresh.join(", ")),
+        );
         let is_over = number(settings, "limit").is_some_and(|limit| count >= limit)
             || number(settings, "endDate").is_some_and(|end| slot >= end)
-            || number(settings, "every").zip(number(settings, "endDate")).is_some_and(|(every, end)| slot + every > end);
+            || number(settings, "every")
+                .zip(number(settings, "endDate"))
+                .is_some_and(|(every, end)| slot + every > end);
         let current = format!("{suffix}:{slot:.0}");
         if !is_over {
             found.unless(fresh.contains(&current.as_str()), Invariant::Scheduler, queue, &suffix, "has no job to come");

@@ -13,7 +13,13 @@ pub(super) fn check(queue: &QueueView<'_>, circumstances: &Circumstances, found:
         let Some(priority) = queue.hash(id).and_then(|fields| number(fields, "priority")) else { continue };
         let stands = (score / PLACES_OF_PRIORITY).floor();
         let holds = priority > 0.0 && stands.total_cmp(&priority).is_eq();
-        found.unless(holds, Invariant::PriorityScore, queue, id, &format!("of priority {priority} stands under {stands}"));
+        found.unless(
+            holds,
+            Invariant::PriorityScore,
+            queue,
+            id,
+            &format!("of priority {priority} stands under {stands}"),
+        );
     }
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch are far below 2^53")]
     let now = circumstances.now_ms as f64;

@@ -16,7 +16,13 @@ pub(super) fn check(queue: &QueueView<'_>, found: &mut Findings) {
     }
     for (id, states) in &places {
         found.unless(states.len() == 1, Invariant::OneState, queue, id, &format!("is in {}", states.join(", ")));
-        found.unless(queue.hash(id).is_some(), Invariant::EntryIsJob, queue, id, &format!("is in {}, but no job", states[0]));
+        found.unless(
+            queue.hash(id).is_some(),
+            Invariant::EntryIsJob,
+            queue,
+            id,
+            &format!("is in {}, but no job", states[0]),
+        );
     }
     for (id, fields) in queue.jobs() {
         let states = places.get(id).map(Vec::as_slice).unwrap_or_default();

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Answer;
+use crate::claims::Claims;
 use crate::invariants::Circumstances;
 use crate::keyspace::{Content, Keyspace};
-use crate::operation::{Claim, Operation};
+use crate::operation::Operation;
 
 /// The highest limit that the generator gives a worker or a queue.
 const RATE_MAX: u64 = 5;
@@ -15,31 +16,12 @@ const RATE_MAX: u64 = 5;
 pub(super) struct Fleet {
     /// The queue of each worker.
     queues: BTreeMap<String, String>,
-    /// The claim of each held job by its name, with the queue.
-    held: BTreeMap<String, (String, Claim)>,
+    pub(super) claims: Claims,
     abandoned: BTreeSet<String>,
     awake: BTreeSet<String>,
 }
 
 impl Fleet {
-    /// The claim that this operation is or brings along.
-    pub(super) fn claim_of(&self, operation: &Operation) -> Option<Claim> {
-        let (job, next) = match operation {
-            Operation::Claim(claim) => return Some(claim.clone()),
-            Operation::Complete(complete) => (&complete.job, complete.next.as_ref()?),
-            Operation::Fail(fail) => (&fail.job, fail.next.as_ref()?),
-            _ => return None,
-        };
-        let (_, before) = self.held.get(job)?;
-        Some(Claim { bind: next.bind.clone(), ..before.clone() })
-    }
-
-    pub(super) fn hold(&mut self, claim: Claim) {
-        if let Some(queue) = self.queues.get(&claim.worker) {
-            self.held.insert(claim.bind.clone(), (queue.clone(), claim));
-        }
-    }
-
     pub(super) fn worker_of(&self, queue: &str) -> Vec<String> {
         self.queues.iter().filter(|(_, of)| *of == queue).map(|(worker, _)| worker.clone()).collect()
     }
@@ -79,7 +61,7 @@ impl Fleet {
 
     /// A worker that is done with a job looks for the next one, unless it has done so in the same step.
     fn ends(&mut self, job: &str, has_looked: bool, answer: &Answer) {
-        let Some((queue, _)) = self.held.get(job) else { return };
+        let Some(queue) = self.claims.worker(job).and_then(|worker| self.queues.get(worker)) else { return };
         if has_looked && matches!(answer, Answer::Done(_)) {
             self.awake.remove(queue);
         } else {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Run, SHARED};
 use crate::answer::Answer;
+use crate::generate::Scene;
 use crate::keyspace;
 use crate::operation::Operation;
-use crate::generate::Scene;
 
 /// How many steps draining may take: many times what the longest sequence leaves.
 const STEPS: usize = 1000;
@@ -85,7 +85,10 @@ impl Run<'_> {
             Answer::Refused(-4) => drop(self.ask(json!({ "op": "moveToWaitingChildren", "job": name })).await),
             // Children have failed.
             Answer::Refused(-9) => {
-                drop(self.ask(json!({ "op": "fail", "job": name, "message": "children failed", "unrecoverable": true })).await);
+                drop(
+                    self.ask(json!({ "op": "fail", "job": name, "message": "children failed", "unrecoverable": true }))
+                        .await,
+                );
             }
             Answer::Done(_) => {}
             other => self.verdict.problem = Some(format!("a drained job cannot be completed: {other:?}")),

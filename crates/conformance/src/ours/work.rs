@@ -76,6 +76,11 @@ impl Ours {
         Ok(())
     }
 
+    /// Holds a job no more.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.held.remove(name);
+    }
+
     fn declare(&mut self, worker: &Worker) -> Outcome {
         let queue = self.queue(&worker.queue)?;
         let spec = &worker.options;
