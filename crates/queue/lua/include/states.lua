@@ -11,18 +11,12 @@ local function find_state(prefix, id)
     if redis.call("ZSCORE", prefix .. "waiting-children", id) then return "waiting-children" end
 end
 
-local STATE_KEY = { waiting = "wait" }
-
 -- Takes a job out of the list or set of its state and returns that state's key suffix, or nil.
 local function leave_state(prefix, id)
-    local state = find_state(prefix, id)
-    if not state then return nil end
-    local suffix = STATE_KEY[state] or state
-    if state ~= "waiting" and state ~= "active" then
-        redis.call("ZREM", prefix .. suffix, id)
-    elseif redis.call("LREM", prefix .. suffix, 0, id) == 0 then
-        redis.call("LREM", prefix .. "paused", 0, id)
-        return "paused"
+    for _, set in ipairs({ "completed", "waiting-children", "delayed", "failed", "prioritized" }) do
+        if redis.call("ZREM", prefix .. set, id) == 1 then return set end
     end
-    return suffix
+    for _, list in ipairs({ "wait", "paused", "active" }) do
+        if redis.call("LREM", prefix .. list, 1, id) == 1 then return list end
+    end
 end
