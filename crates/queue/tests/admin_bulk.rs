@@ -1,6 +1,5 @@
 //! Administration of whole queues beside BullMQ: the same operation leaves the same keys, but for the differences that
 //! are declared here.
-#![expect(clippy::unwrap_used, reason = "a failing step is a failing test")]
 
 mod pair;
 
