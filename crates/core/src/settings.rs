@@ -47,6 +47,10 @@ pub mod vars {
         OPERATOR_LOCK_DURATION_MS "OPERATOR_LOCK_DURATION_MS" = "30000", "How long a claim holds without renewal, 1000 to 3600000; renewed at a quarter of it.";
         OPERATOR_STALLED_INTERVAL_MS "OPERATOR_STALLED_INTERVAL_MS" = "30000", "How often the workers of a queue look for jobs whose worker died, 1000 to 3600000.";
         OPERATOR_MAX_STALLED "OPERATOR_MAX_STALLED" = "1", "How often a job may lose its worker before it fails, 0 to 1000.";
+        OPERATOR_MAX_STARTED_ATTEMPTS "OPERATOR_MAX_STARTED_ATTEMPTS" = "none: only attempts that end are counted", "How often a job may be started, however its attempts end, before it fails, 1 to 1000000.";
+        OPERATOR_RATE_LIMIT_MAX "OPERATOR_RATE_LIMIT_MAX" = "none: jobs start as fast as slots are free", "How many jobs of a queue may start within OPERATOR_RATE_LIMIT_DURATION_MS, over all its workers, 1 to 1000000000; a limit of the queue's own goes before.";
+        OPERATOR_RATE_LIMIT_DURATION_MS "OPERATOR_RATE_LIMIT_DURATION_MS" = "1000", "The stretch of time of OPERATOR_RATE_LIMIT_MAX, 1 to 2592000000.";
+        OPERATOR_METRICS_DATA_POINTS "OPERATOR_METRICS_DATA_POINTS" = "none: finished jobs are not counted by the minute", "For how many minutes finished jobs are counted in BullMQ's metrics, 1 to 100000; two weeks are 20160.";
         OPERATOR_DRAIN_TIMEOUT_MS "OPERATOR_DRAIN_TIMEOUT_MS" = "20000", "How long a worker that was told to stop lets running jobs finish before it hands them back, 0 to 3600000.";
         OPERATOR_HISTORY "OPERATOR_HISTORY" = "on", "on or off: whether a worker leaves the record of each finished job for the dispatchers to store.";
         OPERATOR_HISTORY_MAX_ENTRIES "OPERATOR_HISTORY_MAX_ENTRIES" = "100000", "How many batches of records may wait in Redis per queue while the database is away; beyond it the oldest are dropped, 1000 to 100000000.";
@@ -167,15 +171,21 @@ impl<'a> Reader<'a> {
     where
         N: FromStr + PartialOrd + Display + Copy,
     {
-        let Some(text) = self.text(var) else { return default };
-        match text.parse::<N>() {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                let (low, high) = (range.start(), range.end());
-                self.problem(var, format!("`{text}` is not a whole number from {low} to {high}"));
-                default
-            }
+        self.optional_number(var, range).unwrap_or(default)
+    }
+
+    /// A number within `range`, if there is one.
+    pub fn optional_number<N>(&mut self, var: &'static Var, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: FromStr + PartialOrd + Display + Copy,
+    {
+        let text = self.text(var)?;
+        let number = text.parse::<N>().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let (low, high) = (range.start(), range.end());
+            self.problem(var, format!("`{text}` is not a whole number from {low} to {high}"));
         }
+        number
     }
 
     /// `on` or `off` (also true, false, 1, 0, yes, no), or `default`.

@@ -51,7 +51,7 @@ metrics! {
     JOBS_HANDED_BACK "operator_jobs_handed_back_total" Counter ["queue"] "jobs", "Jobs this worker gave back unfinished when it was told to stop.";
     LEASE_LOST "operator_lease_lost_total" Counter ["queue"] "jobs", "Jobs this worker was still running when it no longer owned them.";
     JOB_WAIT "operator_job_wait_seconds" Histogram ["queue"] "seconds", "From the moment a job was due to the start of its attempt.";
-    JOB_RUN "operator_job_run_seconds" Histogram ["queue", "name", "outcome"] "seconds", "How long an attempt ran; name is a job type this worker provides or unknown, outcome is completed, failed or retried.";
+    JOB_RUN "operator_job_run_seconds" Histogram ["queue", "name", "outcome"] "seconds", "How long an attempt ran; name is a job type this worker provides or unknown, outcome is completed, failed, retried or moved (by the job itself).";
     WORKER_SLOTS "operator_worker_slots" Gauge ["state"] "slots", "Slots of this worker: state is used or total.";
     QUEUE_JOBS "operator_queue_jobs" Gauge ["queue", "state"] "jobs", "Jobs of a queue by the wire's state; every dispatcher reports the same number.";
     QUEUE_OLDEST_WAITING_AGE "operator_queue_oldest_waiting_age_seconds" Gauge ["queue"] "seconds", "How long the job at the head of a queue has been due; every dispatcher reports the same number.";

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use metrics::Gauge;
 use operator_core::{Failure, FailureKind, Job, Json};
+use operator_queue::worker::WorkerOptions;
 use operator_telemetry::names;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -16,15 +17,34 @@ pub(crate) struct Attempt {
     /// The name in metrics: producers choose names freely, and each would be a time series for ever.
     label: String,
     cancelled: CancellationToken,
+    rules: RetryRules,
     used: Gauge,
     started: Instant,
 }
 
+/// What of a worker's options decides whether another attempt follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetryRules {
+    has_strategy: bool,
+    max_started: Option<u32>,
+}
+
+impl RetryRules {
+    pub(crate) fn of(options: &WorkerOptions) -> Self {
+        Self { has_strategy: options.backoff.is_some(), max_started: options.max_started_attempts }
+    }
+}
+
 impl Attempt {
-    pub(crate) fn begin(job: Arc<Job>, is_provided: bool, cancelled: CancellationToken, used: Gauge) -> Self {
+    pub(crate) fn begin(
+        job: Arc<Job>,
+        label: &str,
+        cancelled: CancellationToken,
+        rules: RetryRules,
+        used: Gauge,
+    ) -> Self {
         used.increment(1.0);
-        let label = if is_provided { job.name.clone() } else { "unknown".to_owned() };
-        Self { job, label, cancelled, used, started: Instant::now() }
+        Self { label: label.to_owned(), job, cancelled, rules, used, started: Instant::now() }
     }
 
     /// What everything logged during the attempt carries, and what a trace shows of it.
@@ -59,11 +79,13 @@ impl Attempt {
         }
     }
 
-    /// Whether another attempt follows a failure that allows one.
+    /// Whether another attempt follows a failure that allows one. A strategy of the worker's own counts as one that lets
+    /// it: only the claim loop asks it, once.
     fn is_retried(&self) -> bool {
         let made = self.job.attempts_made + 1;
         let has_wait = self.job.opts.backoff.as_ref().is_none_or(|backoff| backoff.wait_ms(made, 0.0).is_some());
-        made < self.job.opts.attempts && has_wait
+        let may_start = self.rules.max_started.is_none_or(|max| self.job.attempts_started < max);
+        made < self.job.opts.attempts && may_start && (has_wait || self.rules.has_strategy)
     }
 }
 

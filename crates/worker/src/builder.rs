@@ -1,10 +1,11 @@
 //! What a worker is to serve and to run, put together before it starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use operator_core::{Failure, QueueName};
+use operator_core::{Failure, Job, Keep, QueueName};
 use operator_packs::{Context, Registry, SystemSettings};
-use operator_queue::worker::{self, WorkerOptions};
+use operator_queue::worker::{self, BackoffStrategy, RateLimit, WorkerOptions};
 use operator_queue::{QueueError, RedisConfig};
 use operator_telemetry::names;
 use serde::Serialize;
@@ -66,7 +67,59 @@ impl WorkerBuilder {
         self
     }
 
-    /// Locks, stalled jobs, names, history: everything else that can be set.
+    /// The name it is listed and recorded under.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// Lets no more than `max` jobs of a queue start within `duration`. All workers of a queue share one count, so give
+    /// each the same numbers; a limit of the queue's own goes before.
+    #[must_use]
+    pub fn limiter(mut self, max: u64, duration: Duration) -> Self {
+        self.options.limiter = Some(RateLimit { max, duration });
+        self
+    }
+
+    /// Fails a job that was started `starts` times already, however its attempts ended: also those that were handed
+    /// back, moved by the job itself or lost with their worker, which do not count as attempts.
+    #[must_use]
+    pub fn max_started_attempts(mut self, starts: u32) -> Self {
+        self.options.max_started_attempts = Some(starts);
+        self
+    }
+
+    /// Computes the wait before another attempt of jobs whose backoff has a type of your own. `wait` is given the job,
+    /// how many attempts it has made (1 after the first) and why the last one failed; `None` lets no attempt follow.
+    #[must_use]
+    pub fn backoff(mut self, wait: impl Fn(&Job, u32, &Failure) -> Option<Duration> + Send + Sync + 'static) -> Self {
+        self.options.backoff = Some(BackoffStrategy::new(wait));
+        self
+    }
+
+    /// Counts finished jobs by the minute, for `max_data_points` minutes, where BullMQ's `getMetrics` reads them.
+    #[must_use]
+    pub fn metrics(mut self, max_data_points: u32) -> Self {
+        self.options.metrics_max_data_points = Some(max_data_points);
+        self
+    }
+
+    /// What is kept of completed jobs that do not say themselves; all unless given.
+    #[must_use]
+    pub fn keep_completed(mut self, keep: Keep) -> Self {
+        self.options.keep_completed = keep;
+        self
+    }
+
+    /// What is kept of failed jobs that do not say themselves; all unless given.
+    #[must_use]
+    pub fn keep_failed(mut self, keep: Keep) -> Self {
+        self.options.keep_failed = keep;
+        self
+    }
+
+    /// Locks, stalled jobs, history: everything else that can be set.
     #[must_use]
     pub fn options(mut self, change: impl FnOnce(&mut WorkerOptions)) -> Self {
         change(&mut self.options);
@@ -97,7 +150,7 @@ impl WorkerBuilder {
     /// Connects and begins to claim.
     ///
     /// # Errors
-    /// [`WorkerError::Queue`] when a queue's name is not usable, or Redis cannot be reached or is not fit.
+    /// [`WorkerError::Queue`] when a queue's name or a limit is not usable, or Redis cannot be reached or is not fit.
     ///
     /// # Panics
     /// When called outside a tokio runtime.
@@ -110,7 +163,7 @@ impl WorkerBuilder {
         for queue in &self.options.queues {
             names::start_counters(queue.as_str());
         }
-        let handler = Arc::new(Jobs::new(self.registry));
+        let handler = Arc::new(Jobs::new(self.registry, &self.options));
         let running = worker::Worker::start(&self.redis, self.options.clone(), handler).await?;
         Ok(Worker::new(running, &self.options))
     }

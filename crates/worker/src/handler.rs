@@ -8,32 +8,34 @@ use futures::future::BoxFuture;
 use metrics::Gauge;
 use operator_core::{Failure, Json};
 use operator_packs::{Context, Registry};
-use operator_queue::worker::{ClaimedJob, Handler};
+use operator_queue::worker::{ClaimedJob, Handler, WorkerOptions};
 use operator_telemetry::names;
 use tracing::Instrument;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, RetryRules};
 use crate::host::QueueHost;
 
 /// The job types of a worker.
 pub(crate) struct Jobs {
     registry: Registry,
+    rules: RetryRules,
     /// Slots in use; every attempt counts itself in and out.
     used: Gauge,
 }
 
 impl Jobs {
-    pub(crate) fn new(registry: Registry) -> Self {
+    pub(crate) fn new(registry: Registry, options: &WorkerOptions) -> Self {
         let used = metrics::gauge!(names::WORKER_SLOTS, "state" => "used");
         used.increment(0.0);
-        Self { registry, used }
+        Self { registry, rules: RetryRules::of(options), used }
     }
 }
 
 impl Handler for Jobs {
     fn run(&self, ClaimedJob { job, hold, cancelled, .. }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
         let is_provided = self.registry.names().any(|name| name == job.name);
-        let attempt = Attempt::begin(Arc::clone(&job), is_provided, cancelled.clone(), self.used.clone());
+        let label = if is_provided { &*job.name } else { "unknown" };
+        let attempt = Attempt::begin(Arc::clone(&job), label, cancelled.clone(), self.rules, self.used.clone());
         let span = attempt.span();
         let host = Arc::new(QueueHost::new(hold.clone()));
         let executed = self.registry.execute(Context::new(job, host, cancelled));

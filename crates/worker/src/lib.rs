@@ -19,7 +19,7 @@ pub use run::run;
 pub use settings::Settings;
 pub use worker::Worker;
 
-pub use operator_core::{Failure, JobOptions, Json, NewJob};
-pub use operator_packs::{Context, Executor, Registry, SystemSettings};
-pub use operator_queue::worker::{Drained, Status, WorkerOptions};
+pub use operator_core::{Failure, Job, JobId, JobOptions, Json, Keep, NewJob};
+pub use operator_packs::{Context, Executor, Registry, Rehearsal, SystemSettings};
+pub use operator_queue::worker::{Drained, RateLimit, Status, WorkerOptions};
 pub use operator_telemetry::Exit;

@@ -7,11 +7,11 @@ use operator_core::QueueName;
 use operator_core::settings::{BadSettings, Reader, Source, Var, vars};
 use operator_packs::SystemSettings;
 use operator_queue::RedisConfig;
-use operator_queue::worker::WorkerOptions;
+use operator_queue::worker::{RateLimit, WorkerOptions};
 use operator_telemetry::{ListenSettings, TelemetrySettings};
 
 /// The variables a worker reads, in the order of the reference.
-const READ: [&Var; 24] = [
+const READ: [&Var; 28] = [
     &vars::REDIS_URL,
     &vars::REDIS_CA,
     &vars::OPERATOR_PREFIX,
@@ -21,6 +21,10 @@ const READ: [&Var; 24] = [
     &vars::OPERATOR_LOCK_DURATION_MS,
     &vars::OPERATOR_STALLED_INTERVAL_MS,
     &vars::OPERATOR_MAX_STALLED,
+    &vars::OPERATOR_MAX_STARTED_ATTEMPTS,
+    &vars::OPERATOR_RATE_LIMIT_MAX,
+    &vars::OPERATOR_RATE_LIMIT_DURATION_MS,
+    &vars::OPERATOR_METRICS_DATA_POINTS,
     &vars::OPERATOR_DRAIN_TIMEOUT_MS,
     &vars::OPERATOR_HISTORY,
     &vars::OPERATOR_HISTORY_MAX_ENTRIES,
@@ -96,10 +100,20 @@ fn options(reader: &mut Reader<'_>) -> WorkerOptions {
         lock_duration: ms(reader, &vars::OPERATOR_LOCK_DURATION_MS, 30_000, 1_000),
         stalled_interval: ms(reader, &vars::OPERATOR_STALLED_INTERVAL_MS, 30_000, 1_000),
         max_stalled: reader.number(&vars::OPERATOR_MAX_STALLED, 1, 0..=1_000),
+        max_started_attempts: reader.optional_number(&vars::OPERATOR_MAX_STARTED_ATTEMPTS, 1..=1_000_000),
+        limiter: limiter(reader),
+        metrics_max_data_points: reader.optional_number(&vars::OPERATOR_METRICS_DATA_POINTS, 1..=100_000),
         history_max_entries: reader.switch(&vars::OPERATOR_HISTORY, true).then_some(max_entries),
         ..WorkerOptions::new(queues(reader))
     }
     .with_concurrency(reader.number(&vars::WORKER_CONCURRENCY, 10, 1..=10_000))
+}
+
+/// The duration is read and checked also where there is no maximum.
+fn limiter(reader: &mut Reader<'_>) -> Option<RateLimit> {
+    let max = reader.optional_number(&vars::OPERATOR_RATE_LIMIT_MAX, 1..=1_000_000_000);
+    let duration_ms = reader.number(&vars::OPERATOR_RATE_LIMIT_DURATION_MS, 1000, 1..=2_592_000_000);
+    max.map(|max| RateLimit { max, duration: Duration::from_millis(duration_ms) })
 }
 
 fn queues(reader: &mut Reader<'_>) -> Vec<QueueName> {
@@ -160,9 +174,26 @@ mod tests {
             (defaults.lock_duration, defaults.stalled_interval)
         );
         assert_eq!((options.max_stalled, options.history_max_entries), (1, Some(100_000)));
+        let unlimited = (options.limiter, options.max_started_attempts, options.metrics_max_data_points);
+        assert_eq!(unlimited, (None, None, None));
         assert_eq!((settings.drain_timeout, settings.listen.port), (Duration::from_secs(20), 9090));
         assert_eq!((settings.redis.url.expose(), settings.redis.prefix.as_str()), ("redis://127.0.0.1:6379", "bull"));
         assert!(options.name.as_deref().unwrap().ends_with(&format!("-{}", std::process::id())));
+    }
+
+    #[test]
+    fn limits_are_set_without_code() {
+        let limit = |ms| Some(RateLimit { max: 5, duration: Duration::from_millis(ms) });
+        assert_eq!(read(&[("OPERATOR_RATE_LIMIT_MAX", "5")]).unwrap().options.limiter, limit(1000));
+        let vars = [
+            ("OPERATOR_RATE_LIMIT_MAX", "5"),
+            ("OPERATOR_RATE_LIMIT_DURATION_MS", "250"),
+            ("OPERATOR_MAX_STARTED_ATTEMPTS", "7"),
+            ("OPERATOR_METRICS_DATA_POINTS", "20160"),
+        ];
+        let options = read(&vars).unwrap().options;
+        assert_eq!(options.limiter, limit(250));
+        assert_eq!((options.max_started_attempts, options.metrics_max_data_points), (Some(7), Some(20_160)));
     }
 
     /// Remembers what it was asked for.
@@ -202,6 +233,10 @@ mod tests {
             ("OPERATOR_LOCK_DURATION_MS", "999"),
             ("OPERATOR_STALLED_INTERVAL_MS", "soon"),
             ("OPERATOR_MAX_STALLED", "-1"),
+            ("OPERATOR_MAX_STARTED_ATTEMPTS", "0"),
+            ("OPERATOR_RATE_LIMIT_MAX", "0"),
+            ("OPERATOR_RATE_LIMIT_DURATION_MS", "1s"),
+            ("OPERATOR_METRICS_DATA_POINTS", "100001"),
             ("OPERATOR_DRAIN_TIMEOUT_MS", "3600001"),
             ("OPERATOR_HISTORY", "maybe"),
             ("OPERATOR_HISTORY_MAX_ENTRIES", "1"),

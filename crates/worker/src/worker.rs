@@ -1,6 +1,6 @@
 //! A worker that runs inside a program. The process around it is [`crate::run`]'s business.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::Gauge;
@@ -53,6 +53,28 @@ impl Worker {
         self.patience
     }
 
+    /// Stops claiming until [`Worker::resume`]; jobs of a claim that is under way still come. Running jobs go on, and
+    /// [`Status::idle`] waits for their end.
+    pub fn pause(&self) {
+        self.running.pause();
+    }
+
+    /// Claims again.
+    pub fn resume(&self) {
+        self.running.resume();
+    }
+
+    /// Whether the worker was paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.running.is_paused()
+    }
+
+    /// Runs up to `slots` jobs at a time from now on, at least one. Jobs that run beyond it end in their own time.
+    pub fn set_concurrency(&self, slots: usize) {
+        self.slots.resize(slots.max(1), || self.running.set_concurrency(slots));
+    }
+
     /// Waits until the worker ends although nobody stopped it, which is a defect.
     pub async fn died(&mut self) {
         self.running.died().await;
@@ -74,22 +96,34 @@ fn patience(options: &WorkerOptions) -> Duration {
 /// The worker's slots in the gauge of all workers of this process, for as long as it runs.
 struct Slots {
     total: Gauge,
-    count: f64,
+    /// Locked while it changes, so that the gauge and the worker end with the same of two changes made at once.
+    count: Mutex<f64>,
 }
 
 impl Slots {
     fn open(slots: usize) -> Self {
         let total = metrics::gauge!(names::WORKER_SLOTS, "state" => "total");
-        let count = u32::try_from(slots).map_or(f64::from(u32::MAX), f64::from);
-        total.increment(count);
-        Self { total, count }
+        total.increment(float(slots));
+        Self { total, count: Mutex::new(float(slots)) }
+    }
+
+    /// Counts `slots` instead, while `change` makes it true.
+    fn resize(&self, slots: usize, change: impl FnOnce()) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        change();
+        self.total.increment(float(slots) - *count);
+        *count = float(slots);
     }
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        self.total.decrement(self.count);
+        self.total.decrement(*self.count.get_mut().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+fn float(slots: usize) -> f64 {
+    u32::try_from(slots).map_or(f64::from(u32::MAX), f64::from)
 }
 
 #[cfg(test)]

@@ -76,13 +76,19 @@ impl Verdict {
         if failure.kind != FailureKind::Retryable || attempts_made >= job.opts.attempts || has_started_enough {
             return Self::Failed { reason: failure.message, stacks };
         }
+        let not_retried = |message: &str, problem: &str| format!("{message} (not retried: {problem})");
         let wait_ms = match &job.opts.backoff {
             None => Some(0),
             Some(backoff) => match (backoff.wait_ms(attempts_made, random), &rules.backoff) {
-                (None, Some(strategy)) => strategy.wait_ms(job, attempts_made, &failure),
+                (None, Some(strategy)) => match strategy.wait_ms(job, attempts_made, &failure) {
+                    Ok(wait_ms) => wait_ms,
+                    Err(_) => {
+                        let reason = not_retried(&failure.message, "the worker's backoff strategy panicked");
+                        return Self::Failed { reason, stacks };
+                    }
+                },
                 (None, None) => {
-                    let message = failure.message;
-                    let reason = format!("{message} (not retried: this worker does not know its backoff strategy)");
+                    let reason = not_retried(&failure.message, "this worker does not know its backoff strategy");
                     return Self::Failed { reason, stacks };
                 }
                 (wait_ms, _) => wait_ms,

@@ -1,6 +1,7 @@
 //! What a worker serves and how.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,16 +75,28 @@ pub struct BackoffStrategy(Arc<Strategy>);
 
 impl BackoffStrategy {
     /// `wait` is given the job, how many attempts it has made (1 after the first) and why the last one failed. It
-    /// answers with the wait, or with `None` when no attempt shall follow. `job.opts.backoff` has the type's name.
+    /// answers with the wait, or with `None` when no attempt shall follow. `job.opts.backoff` has the type's name. It is
+    /// called once per failed attempt, on the thread of the worker's claim loop: it must not block.
     pub fn new(wait: impl Fn(&Job, u32, &Failure) -> Option<Duration> + Send + Sync + 'static) -> Self {
         Self(Arc::new(wait))
     }
 
-    pub(crate) fn wait_ms(&self, job: &Job, attempts_made: u32, failure: &Failure) -> Option<u64> {
-        let wait = (self.0)(job, attempts_made, failure)?;
-        Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(JobOptions::MAX_DELAY_MS))
+    /// The wait, no attempt, or an error when the strategy panicked.
+    pub(crate) fn wait_ms(
+        &self,
+        job: &Job,
+        attempts_made: u32,
+        failure: &Failure,
+    ) -> Result<Option<u64>, StrategyPanicked> {
+        // It runs on the thread that renews locks, which must outlive it.
+        let wait = catch_unwind(AssertUnwindSafe(|| (self.0)(job, attempts_made, failure)));
+        let wait = wait.map_err(|_| StrategyPanicked)?;
+        Ok(wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(JobOptions::MAX_DELAY_MS)))
     }
 }
+
+/// A [`BackoffStrategy`] gave no answer.
+pub(crate) struct StrategyPanicked;
 
 impl fmt::Debug for BackoffStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

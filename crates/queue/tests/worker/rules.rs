@@ -57,6 +57,19 @@ async fn a_strategy_of_the_workers_own_decides_the_waits_and_the_end() {
 }
 
 #[tokio::test]
+async fn a_strategy_that_panics_fails_its_job_and_nothing_else() {
+    let rig = Rig::start().await;
+    let strategy = BackoffStrategy::new(|_, _, _| panic!("no idea"));
+    rig.queue.add_bulk(vec![with("fail", "a", custom(3)), job("echo", "b")]).await.unwrap();
+    let worker = rig.worker_with(WorkerOptions { backoff: Some(strategy), ..options(&rig.queue, 1) }).await;
+    rig.until(JobState::Failed, 1).await;
+    rig.until(JobState::Completed, 1).await;
+    let reason = rig.queue.job("a").await.unwrap().unwrap().failed_reason.unwrap();
+    assert!(reason.starts_with("it failed (not retried: ") && reason.contains("panicked"), "{reason}");
+    worker.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
 async fn a_strategy_does_not_decide_for_kinds_that_have_a_wait() {
     let rig = Rig::start().await;
     let strategy = BackoffStrategy::new(|_, _, _| None);

@@ -8,6 +8,7 @@ mod death;
 mod health;
 mod idle;
 mod jobs;
+mod limits;
 mod outage;
 mod signals;
 mod whole;
