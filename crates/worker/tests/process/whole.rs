@@ -36,7 +36,13 @@ impl Archive {
             listen: ListenSettings { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0, port_var: &vars::PORT },
             redis: RedisConfig::new(redis_url),
             store: StoreConfig::new(url.clone(), 4),
-            api: ApiSettings { key: None, max_data_bytes: 1_048_576, max_bulk_jobs: 1000 },
+            api: ApiSettings {
+                key: None,
+                max_data_bytes: 1_048_576,
+                max_bulk_jobs: 1000,
+                max_wait: Duration::from_secs(20),
+                max_event_streams: 10,
+            },
             archive_interval: Duration::from_millis(200),
         };
         let identity = Identity {
