@@ -62,9 +62,9 @@ export const operations = {
   },
 
   updateProgress: ({ queue: name, id, progress }) => nothing(queue(name).updateJobProgress(id, progress)),
-  updateData: async (args) => nothing((await stage.job(args)).updateData(args.data)),
+  updateData: (args) => nothing(stage.jobById(args).updateData(args.data)),
   log: ({ queue: name, id, line, keepLogs }) => queue(name).addJobLog(id, line, keepLogs),
-  clearLogs: async (args) => nothing((await stage.job(args)).clearLogs(args.keep)),
+  clearLogs: (args) => nothing(stage.jobById(args).clearLogs(args.keep)),
   getLogs: async ({ queue: name, id, start = 0, end }) => {
     const { logs, count } = await queue(name).getJobLogs(id, start, end);
     return { logs, count };
@@ -101,11 +101,11 @@ export const operations = {
     nothing((await stage.job(args)).retry(state, { resetAttemptsMade, resetAttemptsStarted })),
   promoteJobs: ({ queue: name }) => nothing(queue(name).promoteJobs()),
   promote: async (args) => nothing((await stage.job(args)).promote()),
-  changeDelay: async (args) => nothing((await stage.job(args)).changeDelay(args.delay)),
-  changePriority: async (args) => nothing((await stage.job(args)).changePriority({ priority: args.priority, lifo: args.lifo })),
+  changeDelay: (args) => nothing(stage.jobById(args).changeDelay(args.delay)),
+  changePriority: (args) => nothing(stage.jobById(args).changePriority({ priority: args.priority, lifo: args.lifo })),
   remove: async ({ queue: name, id, keepChildren }) =>
     (await queue(name).remove(id, { removeChildren: !keepChildren })) === 1,
-  removeUnprocessedChildren: async (args) => nothing((await stage.job(args)).removeUnprocessedChildren()),
+  removeUnprocessedChildren: (args) => nothing(stage.jobById(args).removeUnprocessedChildren()),
   removeChildDependency: async (args) => (await stage.job(args)).removeChildDependency(),
   removeDeduplicationKey: async ({ queue: name, deduplication }) =>
     (await queue(name).removeDeduplicationKey(deduplication)) === 1,
@@ -129,7 +129,7 @@ export const operations = {
   },
   getCountsPerPriority: ({ queue: name, priorities }) => queue(name).getCountsPerPriority(priorities),
   getDependencies: async (args) => {
-    const { processed, unprocessed, failed, ignored } = await (await stage.job(args)).getDependencies();
+    const { processed, unprocessed, failed, ignored } = await stage.jobById(args).getDependencies();
     return {
       processed: processed ?? {},
       unprocessed: [...(unprocessed ?? [])].sort(),
@@ -139,10 +139,10 @@ export const operations = {
   },
   getDependenciesCount: async (args) => {
     const all = { processed: true, unprocessed: true, failed: true, ignored: true };
-    return (await stage.job(args)).getDependenciesCount(all);
+    return stage.jobById(args).getDependenciesCount(all);
   },
-  getChildrenValues: async (args) => (await stage.job(args)).getChildrenValues(),
-  getIgnoredFailures: async (args) => (await stage.job(args)).getIgnoredChildrenFailures(),
+  getChildrenValues: (args) => stage.jobById(args).getChildrenValues(),
+  getIgnoredFailures: (args) => stage.jobById(args).getIgnoredChildrenFailures(),
   getFlow: async ({ queue: queueName, id, depth, maxChildren }) =>
     tree(await stage.flowProducer().getFlow(given({ queueName, id, depth, maxChildren })), true),
   getMetrics: async ({ queue: name, kind, start = 0, end }) => {

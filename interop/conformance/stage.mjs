@@ -58,6 +58,11 @@ export async function job({ queue: name, id }) {
   return known;
 }
 
+/** A job of which only the id is known: its methods ask Redis themselves whether there is one. */
+export function jobById({ queue: name, id }) {
+  return new bullmq.Job(queue(name), '', {}, {}, id);
+}
+
 export function flowProducer() {
   flows ??= new bullmq.FlowProducer({ prefix, connection: connection() });
   return flows;

@@ -57,7 +57,18 @@ export function scheduler(found) {
     startDate: startDate ?? null,
     endDate: endDate ?? null,
     data: template?.data ?? null,
-    opts: template?.opts ?? null,
+    opts: options(template?.opts),
+  };
+}
+
+/** Options in the one spelling that both share: a number is short for a fixed backoff, and no attempts are the default. */
+function options(opts) {
+  if (!opts) return null;
+  const { attempts, backoff, ...rest } = opts;
+  return {
+    ...rest,
+    ...(attempts ? { attempts } : {}),
+    ...(backoff === undefined ? {} : { backoff: typeof backoff === 'number' ? { type: 'fixed', delay: backoff } : backoff }),
   };
 }
 

@@ -40,7 +40,8 @@ impl Aliases {
             let queue = key.split(':').nth(1).unwrap_or_default();
             match (&entry.content, &other.content) {
                 (Content::Stream(theirs), Content::Stream(own)) => {
-                    let fields = theirs.iter().zip(own).flat_map(|(theirs, own)| theirs.iter().zip(own));
+                    let theirs = theirs.iter().filter(|entry| !is_of_5_alone(entry));
+                    let fields = theirs.zip(own).flat_map(|(theirs, own)| theirs.iter().zip(own));
                     for ((name, theirs), (_, own)) in fields {
                         if (name == "jobId" || name == "deduplicatedJobId") && is_uuid(own) {
                             self.pair(queue, theirs, own);
@@ -143,8 +144,7 @@ fn normal(key: &str, entry: Entry, aliases: &Aliases) -> (String, Entry) {
         Content::Hash(fields) => Content::Hash(
             fields
                 .iter()
-                // BullMQ 5 also notes the id of a scheduler's next job; version 6 dropped that.
-                .filter(|(name, _)| *name != "nrjid")
+                .filter(|(name, _)| !is_left_out(name))
                 .map(|(name, value)| (aliases.text(name), field(queue, name, value, aliases)))
                 .collect(),
         ),
@@ -162,6 +162,12 @@ fn sorted(mut items: Vec<(String, String)>) -> Content {
     Content::Sorted(items)
 }
 
+/// `version` names the client that used the queue last, and each writes it at its own times. BullMQ 5 also notes the id of
+/// a scheduler's next job (`nrjid`), which version 6 dropped.
+fn is_left_out(field: &str) -> bool {
+    field == "version" || field == "nrjid"
+}
+
 /// A field of a hash. BullMQ passes options through msgpack and the server's JSON, which orders the names as it likes,
 /// prints empty lists as `{}` and spells numbers its own way; everything else is compared byte by byte.
 fn field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
@@ -171,8 +177,6 @@ fn field(queue: &str, name: &str, value: &str, aliases: &Aliases) -> String {
             Err(_) => value.to_owned(),
         },
         "jid" => aliases.id(queue, value),
-        // The release of BullMQ that used the queue last; ours names the one it follows.
-        "version" => "bullmq".to_owned(),
         _ => aliases.text(value),
     }
 }
@@ -198,7 +202,16 @@ fn without_defaults(json: Value) -> Value {
     };
     let Value::Object(fields) = json else { return json };
     let said = fields.into_iter().filter(|(name, value)| !says_nothing(name, value));
-    said.map(|(name, value)| if name.starts_with("removeOn") { (name, limits(value)) } else { (name, value) }).collect()
+    let respelled = |(name, value): (String, Value)| {
+        let value = match name.as_str() {
+            "removeOnComplete" | "removeOnFail" => limits(value),
+            // In the template of a scheduler; other jobs have the long form when they are added.
+            "backoff" if value.is_number() => json!({ "type": "fixed", "delay": value }),
+            _ => value,
+        };
+        (name, value)
+    };
+    said.map(respelled).collect()
 }
 
 /// A number is short for a count, and `true` and `false` are for none and all: a policy has one spelling with us.

@@ -64,7 +64,7 @@ end
 discard(prefix, chosen)
 if #chosen > 0 and not list_key then
     redis.call("ZREM", key, unpack(chosen))
-elseif #chosen == #ids and skip == 0 then
+elseif #chosen > 0 and #chosen == #ids and skip == 0 then
     redis.call("LTRIM", key, 0, -#ids - 1)
 elseif #chosen > 0 then
     for _, place in ipairs(places) do redis.call("LSET", key, place, "") end

@@ -1,6 +1,6 @@
 //! What we return, in the form both subjects share; `interop/conformance/views.mjs` does the same for BullMQ.
 
-use operator_core::Job;
+use operator_core::{Job, JobOptions};
 use operator_queue::{Dependency, DependencyKind, FlowNode, MinuteMetrics, QueueMeta, Repeat, Scheduler};
 use serde_json::{Value, json};
 
@@ -75,8 +75,17 @@ pub(super) fn scheduler(found: &Scheduler) -> Value {
         "startDate": start_ms,
         "endDate": end_ms,
         "data": template.and_then(|template| template.data.as_ref()),
-        "opts": template.and_then(|template| template.opts.as_ref()),
+        "opts": template.and_then(|template| template.opts.as_ref()).map(options),
     })
+}
+
+/// No attempts are the default, which BullMQ does not tell.
+fn options(opts: &JobOptions) -> Value {
+    let mut opts = json!(opts);
+    if let (0, Some(fields)) = (opts["attempts"].as_u64().unwrap_or(0), opts.as_object_mut()) {
+        fields.remove("attempts");
+    }
+    opts
 }
 
 pub(super) fn metrics(metrics: &MinuteMetrics) -> Value {

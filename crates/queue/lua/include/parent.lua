@@ -25,8 +25,10 @@ local function enqueue_parent(queue, id, now)
     if not is_paused_or_maxed(read_meta(queue .. ":meta"), queue .. ":active") then wake_now(marker) end
 end
 
--- Lets a parent go if it waits for children: the ZREM makes sure that this happens once.
+-- Lets a parent go if it waits for children: the ZREM makes sure that this happens once. One whose job is gone stays
+-- where it is: there is nothing to run.
 local function release_parent(queue, id, now)
+    if redis.call("EXISTS", queue .. ":" .. id) == 0 then return end
     if redis.call("ZREM", queue .. ":waiting-children", id) == 1 then enqueue_parent(queue, id, now) end
 end
 

@@ -37,19 +37,24 @@ local function remove_expired(job_key, now)
     delete_job_keys(job_key)
 end
 
--- Applies a keep policy to the set of completed or of failed jobs, the oldest first.
--- At most `limit` jobs go for their age and 1000 for their number; the next finished job takes the rest.
-local function keep_only(set_key, prefix, count, age_s, limit, now)
-    local expired = {}
-    if age_s >= 0 then
-        expired = redis.call("ZRANGEBYSCORE", set_key, "-inf", now - age_s * 1000, "LIMIT", 0, limit)
-    end
-    if count >= 0 then
-        local over = redis.call("ZCARD", set_key) - count
-        if over > #expired then expired = redis.call("ZRANGE", set_key, 0, math.min(over, 1000) - 1) end
-    end
-    for _, id in ipairs(expired) do
+local function remove_all_expired(set_key, prefix, ids, now)
+    for _, id in ipairs(ids) do
         redis.call("ZREM", set_key, id)
         remove_expired(prefix .. id, now)
+    end
+end
+
+-- Applies a keep policy to the set of completed or of failed jobs: to those that are too old, the newest of them first
+-- as BullMQ does it, then to the oldest of those that are too many.
+-- At most `limit` jobs go for their age and 1000 for their number; the next finished job takes the rest.
+local function keep_only(set_key, prefix, count, age_s, limit, now)
+    if age_s >= 0 then
+        local last = now - age_s * 1000
+        local expired = redis.call("ZREVRANGEBYSCORE", set_key, last, "-inf", "LIMIT", 0, limit)
+        remove_all_expired(set_key, prefix, expired, now)
+    end
+    if count >= 0 then
+        local over = math.min(redis.call("ZCARD", set_key) - count, 1000)
+        if over > 0 then remove_all_expired(set_key, prefix, redis.call("ZRANGE", set_key, 0, over - 1), now) end
     end
 end
