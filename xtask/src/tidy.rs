@@ -8,6 +8,7 @@ mod headers;
 mod length;
 mod links;
 mod migrations;
+mod proofs;
 mod scripts;
 mod settings;
 mod tree;
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn findings(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = boundaries::check(&boundaries::packages()?);
-    let checks: [fn(&Tree) -> Vec<Finding>; 8] = [
+    let checks: [fn(&Tree) -> Vec<Finding>; 9] = [
         boundaries::check_manifests,
         headers::check,
         length::check,
@@ -49,6 +50,7 @@ fn findings(tree: &Tree) -> Result<Vec<Finding>> {
         migrations::check,
         words::check,
         links::check,
+        proofs::check,
     ];
     findings.extend(checks.iter().flat_map(|check| check(tree)));
     findings.sort();
