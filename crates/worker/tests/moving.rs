@@ -57,8 +57,7 @@ impl Application {
     }
 
     async fn our_worker(&self) -> Worker {
-        let builder = Worker::builder(self.redis.url()).queue("mail").concurrency(5);
-        let builder = builder.options(|options| options.name = Some("rust".to_owned()));
+        let builder = Worker::builder(self.redis.url()).queue("mail").concurrency(5).name("rust");
         builder.with_job_types(mail::register).start().await.unwrap()
     }
 

@@ -11,7 +11,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         return vec![Finding { path: PAGE.to_owned(), line: 0, remedy: "is missing".to_owned() }];
     };
     let mut found = Vec::new();
-    for (number, line) in page.lines().filter(|(_, line)| line.starts_with('|')) {
+    for (number, line) in page.lines() {
         for span in spans(line).filter(|span| is_proof(tree, span) && !exists(tree, span)) {
             found.push(page.finding_at(number, format!("`{span}` does not exist: name what shows it now")));
         }
@@ -31,7 +31,7 @@ fn spans(line: &str) -> impl Iterator<Item = &str> {
 
 /// Whether the second cell of a row claims a feature.
 fn promises(line: &str) -> bool {
-    let cell = line.split('|').nth(2).unwrap_or_default().trim();
+    let cell = if line.starts_with('|') { line.split('|').nth(2).unwrap_or_default().trim() } else { "" };
     cell.starts_with("yes") || cell.starts_with("partly")
 }
 
