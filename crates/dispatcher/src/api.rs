@@ -3,6 +3,7 @@
 
 pub(crate) mod add;
 pub(crate) mod by_id;
+pub(crate) mod change;
 pub(crate) mod deduplication;
 pub(crate) mod docs;
 pub(crate) mod events;
@@ -10,6 +11,8 @@ pub(crate) mod flows;
 pub(crate) mod in_queue;
 pub(crate) mod insight;
 pub(crate) mod limits;
+pub(crate) mod maintenance;
+pub(crate) mod progress;
 pub(crate) mod queues;
 pub(crate) mod scheduler;
 pub(crate) mod schedulers;

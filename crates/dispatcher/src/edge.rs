@@ -15,6 +15,10 @@ use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
 
+/// The id of a request, for those who answer beyond its head.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id taken over from a client: more would only fill the log.
@@ -27,9 +31,10 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 const ALIASES: [&str; 2] = ["/v1", "/internal"];
 
 /// Outermost of all layers.
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.to_str().unwrap_or_default().to_owned()));
     let method = known(request.method().as_str());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route);

@@ -4,8 +4,8 @@
 mod parts;
 
 use crate::api::{
-    add, by_id, deduplication, docs, events, flows, in_queue, insight, limits, queues, scheduler, schedulers, search,
-    wait,
+    add, by_id, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, queues, scheduler,
+    schedulers, search, wait,
 };
 use crate::problem::ProblemDocument;
 use serde_json::Value;
@@ -26,12 +26,15 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
     paths(
         add::add, in_queue::list, in_queue::get, in_queue::state, in_queue::remove, in_queue::logs, in_queue::retry,
         in_queue::promote, wait::wait, search::search, by_id::get, by_id::execute, deduplication::get,
+        deduplication::give_up, change::delay, change::priority, change::data, change::clear_logs, change::leave_parent,
         flows::add, flows::tree, flows::dependencies,
         queues::list, queues::status, queues::statuses, queues::pause, queues::resume, scheduler::status,
         insight::priorities, insight::minutes, insight::workers, insight::meta, events::subscribe, events::publish,
         schedulers::list, schedulers::get, schedulers::upsert, schedulers::remove, schedulers::repair,
         limits::get, limits::set_concurrency, limits::remove_concurrency, limits::set_rate, limits::remove_rate,
         limits::rest, limits::end_rest,
+        maintenance::drain, maintenance::clean, maintenance::obliterate, maintenance::remove_orphans,
+        maintenance::retry_all, maintenance::promote_all, maintenance::trim_events, maintenance::remove_dependencies,
         docs::openapi, health, ready, version, metrics
     ),
     components(schemas(ProblemDocument)),
@@ -42,6 +45,7 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
         (name = "schedulers", description = "Jobs at intervals and by cron patterns"),
         (name = "events", description = "What happens, as it happens"),
         (name = "limits", description = "How many jobs run and start"),
+        (name = "maintenance", description = "Operations on many jobs"),
         (name = "service", description = "The process itself")
     ),
     modifiers(&Keys)

@@ -65,6 +65,7 @@ codes! {
     RedisFull SERVICE_UNAVAILABLE "redis_full" "The queues take no more writes";
     DatabaseUnavailable SERVICE_UNAVAILABLE "database_unavailable" "The history cannot be reached";
     TooManyListeners SERVICE_UNAVAILABLE "too_many_listeners" "Too many listen or wait already";
+    Stopping SERVICE_UNAVAILABLE "stopping" "The dispatcher is stopping";
     TimedOut SERVICE_UNAVAILABLE "timed_out" "The request took too long";
 }
 

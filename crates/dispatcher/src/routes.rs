@@ -10,8 +10,8 @@ use tower::Layer;
 use tower::util::MapRequestLayer;
 
 use crate::api::{
-    add, by_id, deduplication, docs, events, flows, in_queue, insight, limits, queues, scheduler, schedulers, search,
-    wait,
+    add, by_id, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, queues, scheduler,
+    schedulers, search, wait,
 };
 use crate::app::App;
 use crate::{edge, gauges, key};
@@ -22,6 +22,13 @@ fn table() -> Vec<Route> {
     vec![
         ("GET", "/queues", get(queues::list)),
         ("GET", "/queues/{queue}", get(queues::status)),
+        ("DELETE", "/queues/{queue}", delete(maintenance::obliterate)),
+        ("POST", "/queues/{queue}/drain", post(maintenance::drain)),
+        ("POST", "/queues/{queue}/clean", post(maintenance::clean)),
+        ("POST", "/queues/{queue}/remove-orphans", post(maintenance::remove_orphans)),
+        ("POST", "/queues/{queue}/retry-all", post(maintenance::retry_all)),
+        ("POST", "/queues/{queue}/promote-all", post(maintenance::promote_all)),
+        ("POST", "/queues/{queue}/trim-events", post(maintenance::trim_events)),
         ("POST", "/queues/{queue}/pause", post(queues::pause)),
         ("POST", "/queues/{queue}/resume", post(queues::resume)),
         ("GET", "/queues/{queue}/limits", get(limits::get)),
@@ -43,6 +50,7 @@ fn table() -> Vec<Route> {
         ("DELETE", "/queues/{queue}/schedulers/{id}", delete(schedulers::remove)),
         ("POST", "/queues/{queue}/repair-schedulers", post(schedulers::repair)),
         ("GET", "/queues/{queue}/deduplication/{id}", get(deduplication::get)),
+        ("DELETE", "/queues/{queue}/deduplication/{id}", delete(deduplication::give_up)),
         ("POST", "/flows", post(flows::add)),
         ("POST", "/queues/{queue}/jobs", post(add::add)),
         ("GET", "/queues/{queue}/jobs", get(in_queue::list)),
@@ -52,7 +60,13 @@ fn table() -> Vec<Route> {
         ("GET", "/queues/{queue}/jobs/{id}/wait", get(wait::wait)),
         ("GET", "/queues/{queue}/jobs/{id}/flow", get(flows::tree)),
         ("GET", "/queues/{queue}/jobs/{id}/dependencies", get(flows::dependencies)),
+        ("DELETE", "/queues/{queue}/jobs/{id}/dependencies", delete(maintenance::remove_dependencies)),
+        ("DELETE", "/queues/{queue}/jobs/{id}/parent", delete(change::leave_parent)),
+        ("PUT", "/queues/{queue}/jobs/{id}/delay", put(change::delay)),
+        ("PUT", "/queues/{queue}/jobs/{id}/priority", put(change::priority)),
+        ("PUT", "/queues/{queue}/jobs/{id}/data", put(change::data)),
         ("GET", "/queues/{queue}/jobs/{id}/logs", get(in_queue::logs)),
+        ("DELETE", "/queues/{queue}/jobs/{id}/logs", delete(change::clear_logs)),
         ("POST", "/queues/{queue}/jobs/{id}/retry", post(in_queue::retry)),
         ("POST", "/queues/{queue}/jobs/{id}/promote", post(in_queue::promote)),
         ("GET", "/jobs", get(search::search)),

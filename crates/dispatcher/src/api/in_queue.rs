@@ -38,6 +38,15 @@ pub(crate) struct ListParams {
     cursor: Option<String>,
 }
 
+/// What goes with a removed job.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RemoveParams {
+    /// `true` removes the jobs below it in its flow, too; unless `false` is given.
+    children: Option<bool>,
+}
+
 /// What a log may be asked for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -131,14 +140,19 @@ pub(crate) async fn state(State(app): State<App>, path: JobPath) -> Answer<State
     Ok(Json(StateOf { id: path.id, state: state.as_str() }))
 }
 
-/// Removes a job from its queue. What history knows of it stays.
+/// Removes a job from its queue, and the jobs below it in its flow. What history knows of them stays.
 #[utoipa::path(
     delete, path = "/queues/{queue}/jobs/{id}", tag = "jobs",
-    params(OnJob),
-    responses(ChangeProblems, (status = 204, description = "Removed"))
+    params(OnJob, RemoveParams),
+    responses(ChangeProblems, ParamProblems, (status = 204, description = "Removed"))
 )]
-pub(crate) async fn remove(State(app): State<App>, path: JobPath) -> Result<StatusCode, Problem> {
-    app.queue(path.queue).remove(&path.id, RemoveOptions::default()).await?;
+pub(crate) async fn remove(
+    State(app): State<App>,
+    path: JobPath,
+    Params(params): Params<RemoveParams>,
+) -> Result<StatusCode, Problem> {
+    let options = RemoveOptions { children: params.children.unwrap_or(true) };
+    app.queue(path.queue).remove(&path.id, options).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,6 +5,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
+use operator_core::Json;
 use serde::de::DeserializeOwned;
 use serde_json::Deserializer;
 use serde_json::error::Category;
@@ -16,6 +17,9 @@ pub(crate) struct Body(pub(crate) Bytes);
 
 /// What a request's body says, where it says one thing of a known form.
 pub(crate) struct JsonBody<T>(pub(crate) T);
+
+/// What a request's body says, whatever it is.
+pub(crate) struct AnyJson(pub(crate) Json);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Problem;
@@ -51,6 +55,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Body(bytes) = Body::from_request(request, state).await?;
         read(text(&bytes)?, Code::InvalidRequest).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for AnyJson {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Body(bytes) = Body::from_request(request, state).await?;
+        let json = Json::parse(text(&bytes)?.trim_ascii());
+        json.map(Self).map_err(|error| Problem::new(Code::InvalidJson, error.to_string()))
     }
 }
 

@@ -119,8 +119,12 @@ async fn a_job_that_another_stands_for_is_told_with_that_jobs_id() {
     assert_eq!(api.read("/queues/q").await["counts"]["waiting"], 2);
     let held = api.read("/queues/q/deduplication/daily").await;
     assert_eq!(held, json!({"id": "daily", "jobId": first}));
-    let none = api.get("/queues/q/deduplication/weekly").await;
+    for status in [204, 404] {
+        assert_eq!(api.request("DELETE", "/queues/q/deduplication/daily").send().await.status, status);
+    }
+    let none = api.get("/queues/q/deduplication/daily").await;
     assert_eq!(none.problem(), (404, "deduplication_not_found".to_owned()));
+    assert_ne!(api.add_one("q", "a", opts).await, first);
     let shown = api.read(&format!("/jobs/{first}")).await;
     assert_eq!(shown["opts"]["deduplication"], json!({"id": "daily", "ttl": 600_000}));
 }

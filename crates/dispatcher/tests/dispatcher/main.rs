@@ -10,6 +10,7 @@ mod events;
 mod flows;
 mod jobs;
 mod limits;
+mod maintenance;
 mod queues;
 mod schedulers;
 mod search;
