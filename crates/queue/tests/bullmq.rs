@@ -269,38 +269,6 @@ async fn bullmq_lists_a_worker_that_has_no_free_slot() {
 }
 
 #[tokio::test]
-async fn bull_board_shows_our_queues() {
-    let rig = Rig::start().await;
-    rig.queue.register().await.unwrap();
-    rig.queue.add_bulk(vec![job("echo", "a"), job("fail", "b"), job("hang", "c"), job("echo", "d")]).await.unwrap();
-    rig.queue.add(with("echo", "e", JobOptions { delay_ms: 600_000, ..JobOptions::default() })).await.unwrap();
-    let worker = rig.worker(1).await;
-    rig.until(JobState::Active, 1).await;
-    rig.until(JobState::Failed, 1).await;
-    let (_peer, port) = NodePeer::board(&rig.server.url(), "bull", &["q"]).await;
-    let board: Value = http_json(port, "/api/queues?activeQueue=q&status=latest&page=1&jobsPerPage=10").await;
-    let shown = &board["queues"][0];
-    let counts = &shown["counts"];
-    let seen = ["waiting", "active", "completed", "failed", "delayed"].map(|state| counts[state].as_u64());
-    assert_eq!(seen, [Some(1), Some(1), Some(1), Some(1), Some(1)], "{counts}");
-    let jobs = shown["jobs"].as_array().unwrap();
-    assert_eq!(jobs.len(), 5, "{shown}");
-    worker.stop(Duration::ZERO).await;
-}
-
-/// A plain GET, because a whole client would be more than one request needs.
-async fn http_json(port: u16, path: &str) -> Value {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-}
-
-#[tokio::test]
 async fn jobs_of_every_kind_that_bullmq_adds_are_run() {
     let rig = Rig::start().await;
     let peer = NodePeer::bullmq(BullMq::V6, &rig.server.url(), "bull").await;
