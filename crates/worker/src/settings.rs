@@ -77,6 +77,7 @@ impl Settings {
             telemetry: TelemetrySettings::read(&mut reader),
             older_names: Vec::new(),
         };
+        settings.redis.note_problems(&mut reader);
         let older_names = reader.older_names().to_vec();
         reader.finish()?;
         Ok(Self { older_names, ..settings })

@@ -41,22 +41,25 @@ impl RedisConfig {
         }
     }
 
-    /// Reads where Redis is from the settings. What is wrong with them is left in `reader`.
+    /// Reads where Redis is from the settings. What they are worth shows when they are used, or in
+    /// [`RedisConfig::note_problems`].
     pub fn read(reader: &mut Reader<'_>) -> Self {
-        let config = Self::new(reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default));
-        let authorities = reader.text(&vars::REDIS_CA);
-        let prefix = reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default);
-        // Each by itself, so that one does not hide another.
-        if let Err(error) = config.check() {
+        Self::new(reader.text_or(&vars::REDIS_URL, vars::REDIS_URL.default))
+            .with_authorities(reader.text(&vars::REDIS_CA))
+            .with_prefix(reader.text_or(&vars::OPERATOR_PREFIX, vars::OPERATOR_PREFIX.default))
+    }
+
+    /// Leaves in `reader` everything that can be seen to be wrong without connecting.
+    pub fn note_problems(&self, reader: &mut Reader<'_>) {
+        if let Err(error) = url::parse(self.url.expose()) {
             reader.problem(&vars::REDIS_URL, error.reason());
         }
-        if let Some(Err(error)) = authorities.as_deref().map(tls::certificates) {
+        if let Some(Err(error)) = self.authorities.as_deref().map(tls::certificates) {
             reader.problem(&vars::REDIS_CA, error.reason());
         }
-        if prefix.contains(char::is_whitespace) {
-            reader.problem(&vars::OPERATOR_PREFIX, format!("`{prefix}` contains white space"));
+        if self.check_prefix().is_err() {
+            reader.problem(&vars::OPERATOR_PREFIX, format!("`{}` contains white space", self.prefix));
         }
-        config.with_authorities(authorities).with_prefix(prefix)
     }
 
     /// The same Redis under another prefix.
@@ -82,14 +85,19 @@ impl RedisConfig {
     }
 
     pub(super) fn parse(&self) -> Result<Config, RedisError> {
-        if self.prefix.is_empty() || self.prefix.contains(char::is_whitespace) {
-            return Err(RedisError::Prefix { prefix: self.prefix.clone() });
-        }
+        self.check_prefix()?;
         let (mut config, is_tls) = url::parse(self.url.expose())?;
         if is_tls {
             config.tls = Some(tls::config(self.authorities.as_deref())?);
         }
         Ok(config)
+    }
+
+    fn check_prefix(&self) -> Result<(), RedisError> {
+        if self.prefix.is_empty() || self.prefix.contains(char::is_whitespace) {
+            return Err(RedisError::Prefix { prefix: self.prefix.clone() });
+        }
+        Ok(())
     }
 
     /// The address for messages: never the user or the password.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::types::config::{Config, Server, TlsConfig, TlsConnector};
-use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls_platform_verifier::Verifier;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -19,16 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// TLS that checks the server's certificate and its name.
 pub(super) fn config(authorities: Option<&str>) -> Result<TlsConfig, RedisError> {
-    let extra = authorities.map(certificates).transpose()?.unwrap_or_default();
-    let provider = Arc::new(default_provider());
     let unusable = |error: rustls::Error| RedisError::Authority { problem: error.to_string() };
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(unusable)?;
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut roots = RootCertStore::empty();
+    // A system may hold certificates that no library reads; what it lacks shows when a server's is checked.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in authorities.map(certificates).transpose()?.unwrap_or_default() {
+        roots.add(certificate).map_err(unusable)?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
-        .dangerous()
-        // Dangerous would be a verifier that accepts more; the platform's checks chain, name and time.
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(config).into())
 }

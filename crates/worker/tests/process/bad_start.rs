@@ -2,6 +2,7 @@
 
 use operator_testkit::RedisServer;
 use operator_testkit::process::free_port;
+use operator_testkit::redis::{RedisCluster, TlsRedis};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -65,6 +66,26 @@ async fn a_wrong_url_is_explained() {
     ] {
         check(wrong, &[("REDIS_URL", wrong)], CONFIG, &words).await;
     }
+}
+
+#[tokio::test]
+async fn a_redis_of_another_form_than_the_url_says_is_explained() {
+    let cluster = RedisCluster::start().await;
+    let plain = url(cluster.node(0).port()).replace(&format!(":{PASSWORD}@"), "");
+    check("a cluster", &[("REDIS_URL", &plain)], CONFIG, &["redis-cluster://", "hash tag"]).await;
+    let variables = [("REDIS_URL", &*cluster.url()), ("QUEUE_NAME", "mail")];
+    check("no hash tag", &variables, CONFIG, &["OPERATOR_PREFIX to `{bull}`", "`{mail}`"]).await;
+    let tls = TlsRedis::start().await;
+    check("a stranger", &[("REDIS_URL", &tls.url())], CONFIG, &["REDIS_CA_FILE"]).await;
+    let variables = [("REDIS_URL", &*tls.url()), ("REDIS_CA", "no certificate")];
+    check("no certificate", &variables, CONFIG, &["REDIS_CA"]).await;
+}
+
+#[tokio::test]
+async fn missing_rights_are_named() {
+    let redis = RedisServer::builder().user(&format!("few on >{PASSWORD} ~bull:* +@all -bzpopmin -xadd")).start().await;
+    let url = redis.url_as("few", PASSWORD, 0);
+    check("few rights", &[("REDIS_URL", &url)], CONFIG, &["docs/redis.md", "bzpopmin"]).await;
 }
 
 #[tokio::test]

@@ -11,4 +11,5 @@ mod jobs;
 mod limits;
 mod outage;
 mod signals;
+mod topologies;
 mod whole;
