@@ -16,7 +16,7 @@ use crate::normal::{self, Aliases};
 use crate::operation::Operation;
 use crate::ours::Ours;
 use crate::sequence::{Sequence, Step};
-use crate::verdict::{Place, StepDifference, Unequal, Verdict};
+use crate::verdict::{StepDifference, Verdict};
 
 /// BullMQ works in this database, we in the next: so both use the same names for their keys.
 const NODE: u8 = 0;
@@ -157,13 +157,11 @@ impl Bench {
         if let Some(trace) = &self.trace {
             trace(step, &found.0, &found.1);
         }
-        let (node, ours) = found.clone();
+        let answer = found.0.clone();
+        run.hold(&step.operation, &found);
         let difference = self.judge(run, step, found, &mut verdict.declared).await;
         verdict.differences.extend(difference);
-        if self.twin.is_none() {
-            run.hold(&step.operation, &node, &ours).await;
-        }
-        node
+        normal::answer(answer, &run.aliases)
     }
 
     async fn begin(&mut self, queues: &BTreeSet<String>) -> Run {
@@ -203,7 +201,6 @@ impl Bench {
                     twin.set_time(run.now_ms).await;
                 }
             }
-            Operation::Expire(expire) => self.both(&["DEL".to_owned(), expire.key.clone()]).await,
             Operation::Raw(raw) => match raw.database {
                 Some(database) => drop(keyspace::command(&self.redis, database, &raw.command).await.ok()),
                 None => self.both(&raw.command).await,
@@ -212,6 +209,12 @@ impl Bench {
                 let node = operation.resolved(&|name| run.node_names.get(name).cloned());
                 let ours = operation.resolved(&|name| run.our_names.get(name).cloned());
                 let (Ok(node), Ok(ours)) = (node, ours) else { panic!("a bound name does not fit: {operation:?}") };
+                if let (Operation::Expire(node), Operation::Expire(ours)) = (&node, &ours) {
+                    for (database, key) in [(NODE, &node.key), (OURS, &ours.key)] {
+                        keyspace::command(&self.redis, database, &["DEL".to_owned(), key.clone()]).await.ok();
+                    }
+                    return (Answer::Done(Value::Null), Answer::Done(Value::Null));
+                }
                 let node = self.node.perform(&node).await;
                 let ours = match &mut self.twin {
                     Some(twin) => twin.perform(&ours).await,
@@ -259,7 +262,7 @@ impl Bench {
             for id in ids.iter().flatten().collect::<BTreeSet<_>>() {
                 *declared.entry(id).or_default() += 1;
             }
-            self.make_equal(&places).await;
+            self.make_equal(run).await;
             if ids.contains(&None) {
                 let unknown = places.into_iter().zip(ids).filter(|(_, id)| id.is_none()).map(|(place, _)| place);
                 difference = Some(StepDifference::new(step.line, &step.operation, unknown.collect()));
@@ -269,35 +272,28 @@ impl Bench {
         difference
     }
 
-    /// Copies the keys that differ from BullMQ's database to ours, so that the rest of the sequence can be compared.
-    async fn make_equal(&self, places: &[Unequal]) {
-        let to = OURS.to_string();
-        for unequal in places {
-            let Place::Key(key) = &unequal.place else { continue };
-            let copy = ["COPY", key, key, "DB", &to, "REPLACE"].map(str::to_owned);
-            if keyspace::command(&self.redis, NODE, &copy).await.ok().int() == 0 {
-                keyspace::command(&self.redis, OURS, &["DEL".to_owned(), key.clone()]).await.ok();
+    /// Makes our database a copy of BullMQ's, so that the rest of the sequence can be compared. What is held is held
+    /// under BullMQ's ids then.
+    async fn make_equal(&self, run: &mut Run) {
+        keyspace::copy(&self.redis, NODE, OURS).await;
+        run.our_names.clone_from(&run.node_names);
+        if self.twin.is_none() {
+            for (claim, id) in run.claims.held() {
+                // What is gone cannot be settled under any id.
+                let _ = run.ours.adopt(claim, id).await;
             }
         }
     }
 }
 
 impl Run {
-    /// Remembers a claim. What only one subject got is BullMQ's: the keys are equal again, so we hold what it holds.
-    async fn hold(&mut self, operation: &Operation, node: &Answer, ours: &Answer) {
+    /// Remembers a claim that gave BullMQ a job. What only we got is not ours: the keys will be equal again.
+    fn hold(&mut self, operation: &Operation, (node, ours): &(Answer, Answer)) {
         let Some(claim) = self.claims.of(operation) else { return };
-        let id = |answer: &Answer| answer.done().and_then(|job| job["id"].as_str()).map(str::to_owned);
-        let (theirs, own) = (id(node), id(ours));
-        match &theirs {
-            Some(id) if own.is_none() => {
-                // What is not equal again has ended the sequence.
-                let _ = self.ours.adopt(&claim, id).await;
-            }
-            None if own.is_some() => self.ours.forget(&claim.bind),
-            _ => {}
-        }
-        if theirs.is_some() {
-            self.claims.hold(claim);
+        match (claimed(node), claimed(ours)) {
+            (Some(id), _) => self.claims.hold(claim, id),
+            (None, Some(_)) => self.ours.forget(&claim.bind),
+            (None, None) => {}
         }
     }
 
@@ -352,4 +348,8 @@ impl Run {
             }
         }
     }
+}
+
+fn claimed(answer: &Answer) -> Option<&str> {
+    answer.done().and_then(|job| job["id"].as_str())
 }

@@ -25,7 +25,7 @@ use crate::keyspace::Keyspace;
 use crate::operation::Operation;
 pub(crate) use chance::Chance;
 pub use kinds::{KINDS, Kind};
-pub(crate) use scene::Scene;
+pub(crate) use scene::{STATES, Scene};
 
 /// How many kinds are drawn for a step before the generator adds a job instead. Most kinds fit most of the time.
 const DRAWS: usize = 50;
@@ -102,11 +102,15 @@ impl Generator {
         serde_json::from_value(drawn.clone()).unwrap_or_else(|error| panic!("{drawn} is no operation: {error}"))
     }
 
-    /// Takes in what came of the operation.
+    /// Takes in what came of the operation, in the form that the keyspace is given in.
     pub fn observe(&mut self, operation: &Operation, answer: &Answer) {
         let Some(answer) = answer.done() else { return };
         match operation {
             Operation::Add(add) => self.name(&add.queue, answer, add.bind.as_deref()),
+            Operation::AddBulk(bulk) => {
+                let named = bulk.jobs.iter().enumerate();
+                named.for_each(|(at, job)| self.name(&bulk.queue, &answer[at], job.bind.as_deref()));
+            }
             Operation::Claim(claim) => {
                 let queue = self.queue_of(&claim.worker);
                 self.hold(&claim.bind, &queue, answer, &claim.token);
@@ -145,9 +149,9 @@ impl Generator {
 
     /// A job in one of the states as operations write it, or none if there is none.
     fn job_in(&mut self, scene: &Scene<'_>, queue: &str, states: &[&str]) -> Option<String> {
-        let ids: Vec<&str> = states.iter().flat_map(|state| scene.ids(queue, state)).collect();
-        let id = (*self.chance.pick(&ids)?).to_owned();
-        Some(self.written(queue, &id))
+        let ids = states.iter().flat_map(|state| scene.ids(queue, state));
+        let ids: Vec<String> = ids.filter_map(|id| self.written(queue, id)).collect();
+        self.chance.pick(&ids).cloned()
     }
 
     /// A job that an operation is meant for: in one of the states as a rule, sometimes in any, seldom in none.
@@ -155,19 +159,17 @@ impl Generator {
         if self.chance.percent(3) {
             return Some("missing".to_owned());
         }
-        if !self.chance.percent(12) {
-            return self.job_in(scene, queue, states);
-        }
-        let ids = scene.all_ids(queue);
-        let id = (*self.chance.pick(&ids)?).to_owned();
-        Some(self.written(queue, &id))
+        if self.chance.percent(12) { self.job_in(scene, queue, &STATES) } else { self.job_in(scene, queue, states) }
     }
 
-    /// An id as operations write it: by its name when it was generated, for it changes when an earlier step is left
-    /// out of the sequence.
-    fn written(&self, queue: &str, id: &str) -> String {
-        let name = self.names.get(&(queue.to_owned(), id.to_owned()));
-        name.map_or_else(|| id.to_owned(), |name| format!("${name}"))
+    /// An id as operations write it: by its name when it was generated, because then it is another one for each
+    /// subject, and when an earlier step is left out. None when it was generated and nobody has named it.
+    fn written(&self, queue: &str, id: &str) -> Option<String> {
+        let is_given = id.starts_with('j') || id.starts_with("repeat:");
+        if is_given {
+            return Some(id.to_owned());
+        }
+        self.names.get(&(queue.to_owned(), id.to_owned())).map(|name| format!("${name}"))
     }
 
     fn name(&mut self, queue: &str, id: &Value, bind: Option<&str>) {
@@ -178,8 +180,7 @@ impl Generator {
 
     fn hold(&mut self, name: &str, queue: &str, claimed: &Value, token: &str) {
         let Some(id) = claimed["id"].as_str() else { return };
-        // Generated ids are numbers; others are as they are.
-        if id.parse::<u64>().is_ok() {
+        if self.written(queue, id).is_none() {
             self.name(queue, &claimed["id"], Some(name));
         }
         self.held.push(Held {

@@ -64,6 +64,22 @@ pub async fn read(redis: &RedisClient, number: u8) -> Keyspace {
     reply.list().iter().map(entry).collect()
 }
 
+/// Makes database `to` hold what database `from` holds. What is private to one subject stays.
+///
+/// # Panics
+/// When the server is gone.
+pub async fn copy(redis: &RedisClient, from: u8, to: u8) {
+    const COPY: &str = r#"
+redis.call("SELECT", ARGV[2])
+for _, key in ipairs(redis.call("KEYS", "*")) do
+    if not key:find(":operator:", 1, true) then redis.call("DEL", key) end
+end
+redis.call("SELECT", ARGV[1])
+for _, key in ipairs(redis.call("KEYS", "*")) do redis.call("COPY", key, key, "DB", ARGV[2]) end
+"#;
+    redis.call(&["EVAL", COPY, "0", &from.to_string(), &to.to_string()]).await.ok();
+}
+
 /// Runs a command on database `number`.
 ///
 /// # Panics

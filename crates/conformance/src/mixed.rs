@@ -199,17 +199,23 @@ impl Run<'_> {
     /// Lets the other side know what this one has bound.
     async fn share(&mut self, side: Side, operation: &Operation, answer: &Answer) {
         let Some(answer) = answer.done() else { return };
-        let bound = match operation {
-            Operation::Add(add) => add.bind.clone().zip(answer.as_str()),
-            _ => None,
-        };
-        if let Some((name, id)) = bound {
-            self.names.insert(name, id.to_owned());
+        match operation {
+            Operation::Add(add) => self.name(add.bind.as_deref(), answer),
+            Operation::AddBulk(bulk) => {
+                bulk.jobs.iter().enumerate().for_each(|(at, job)| self.name(job.bind.as_deref(), &answer[at]));
+            }
+            _ => {}
         }
         let (Some(claim), Some(id)) = (self.fleet.claims.of(operation), answer["id"].as_str()) else { return };
         self.names.insert(claim.bind.clone(), id.to_owned());
         self.adopt(side, &claim, id).await;
-        self.fleet.claims.hold(claim);
+        self.fleet.claims.hold(claim, id);
+    }
+
+    fn name(&mut self, bind: Option<&str>, id: &Value) {
+        if let (Some(bind), Some(id)) = (bind, id.as_str()) {
+            self.names.insert(bind.to_owned(), id.to_owned());
+        }
     }
 
     async fn adopt(&mut self, side: Side, claim: &Claim, id: &str) {

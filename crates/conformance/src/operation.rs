@@ -1,7 +1,8 @@
 //! The operations of a sequence, one JSON object a line. `docs/conformance.md` says what each does; what an operation
 //! is given stands in the modules below.
 //!
-//! Wherever an id is asked for, `$name` stands for the id that an earlier operation bound with `as`.
+//! Wherever an id is asked for, and between the colons of a key, `$name` stands for the id that an earlier operation
+//! bound with `as`.
 
 mod produce;
 mod work;
@@ -198,7 +199,10 @@ impl Operation {
 
 fn resolve(value: Value, lookup: &dyn Fn(&str) -> Option<String>) -> Value {
     match value {
-        Value::String(text) => Value::String(text.strip_prefix('$').and_then(lookup).unwrap_or(text)),
+        Value::String(text) => {
+            let named = |part: &str| part.strip_prefix('$').and_then(lookup).unwrap_or_else(|| part.to_owned());
+            Value::String(text.split(':').map(named).collect::<Vec<_>>().join(":"))
+        }
         Value::Array(items) => items.into_iter().map(|item| resolve(item, lookup)).collect(),
         Value::Object(fields) => {
             let fields = fields.into_iter().map(|(name, value)| (name, resolve(value, lookup)));
@@ -230,5 +234,8 @@ mod tests {
         let operation: Operation = serde_json::from_value(line).unwrap();
         let resolved = operation.resolved(&|name| (name == "p").then(|| "7".to_owned())).unwrap();
         assert_eq!(resolved.to_json()["opts"]["parent"]["id"], "7");
+        let expire = Operation::Expire(Expire { key: "bull:q:$p:lock".to_owned() });
+        let resolved = expire.resolved(&|name| (name == "p").then(|| "7".to_owned())).unwrap();
+        assert_eq!(resolved.to_json()["key"], "bull:q:7:lock");
     }
 }

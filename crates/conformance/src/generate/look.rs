@@ -3,15 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Generator;
-use super::scene::Scene;
-
-/// Every state a job can be looked for in.
-const ANY: [&str; 7] = ["wait", "active", "prioritized", "delayed", "waiting-children", "completed", "failed"];
+use super::scene::{STATES, Scene};
 
 impl Generator {
     pub(super) fn look_at_job(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let queue = self.queue();
-        let id = self.target(scene, &queue, &ANY)?;
+        let id = self.target(scene, &queue, &STATES)?;
         Some(match self.chance.below(3) {
             0 => json!({ "op": "getState", "queue": queue, "id": id }),
             1 => json!({ "op": "getLogs", "queue": queue, "id": id, "end": 10 }),

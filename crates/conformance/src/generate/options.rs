@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Generator;
-use super::scene::Scene;
+use super::scene::{STATES, Scene};
 
 /// No window of a limit and no deduplication may end because time passes while a sequence runs: `expire` ends them.
 pub(super) const LONG_MS: u64 = 3_600_000;
@@ -63,9 +63,9 @@ impl Generator {
     /// A new id as a rule, sometimes one that is taken.
     pub(super) fn job_id(&mut self, scene: &Scene<'_>, queue: &str) -> String {
         if self.chance.percent(8) {
-            let ids = scene.all_ids(queue);
-            // Generated ids are refused as given ones.
-            if let Some(id) = self.chance.pick(&ids).filter(|id| id.parse::<u64>().is_err()) {
+            let ids: Vec<&str> = STATES.iter().flat_map(|state| scene.ids(queue, state)).collect();
+            // Others were generated, and are refused when they are given.
+            if let Some(id) = self.chance.pick(&ids).filter(|id| id.starts_with('j')) {
                 return (*id).to_owned();
             }
         }

@@ -34,7 +34,14 @@ impl Generator {
     pub(super) fn add_bulk(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let queue = self.queue();
         let jobs: Vec<Value> = (0..=self.chance.below(4))
-            .map(|_| json!({ "name": "n", "data": self.data(), "opts": self.bulk_options(scene, &queue) }))
+            .map(|_| {
+                let opts = self.bulk_options(scene, &queue);
+                let mut job = json!({ "name": "n", "data": self.data(), "opts": opts });
+                if opts["jobId"].is_null() {
+                    job["as"] = self.new_name('g').into();
+                }
+                job
+            })
             .collect();
         Some(json!({ "op": "addBulk", "queue": queue, "jobs": jobs }))
     }
@@ -54,7 +61,7 @@ impl Generator {
         let held = self.held_now(scene)?;
         let queue = self.queue();
         let mut opts = self.flow_options(scene, &queue, true);
-        opts["parent"] = json!({ "id": self.written(&held.queue, &held.id), "queue": format!("bull:{}", held.queue) });
+        opts["parent"] = json!({ "id": self.written(&held.queue, &held.id)?, "queue": format!("bull:{}", held.queue) });
         if self.chance.percent(70) {
             self.planned.push_back(json!({ "op": "moveToWaitingChildren", "job": held.name }));
         }

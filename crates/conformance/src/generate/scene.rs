@@ -3,7 +3,8 @@
 use crate::keyspace::{Content, Keyspace};
 
 /// The states of the wire that are lists or sets of ids, by the suffixes of their keys.
-const STATES: [&str; 7] = ["wait", "active", "prioritized", "delayed", "waiting-children", "completed", "failed"];
+pub(crate) const STATES: [&str; 7] =
+    ["wait", "active", "prioritized", "delayed", "waiting-children", "completed", "failed"];
 
 /// The keyspace before a step, and the time.
 #[derive(Debug, Clone, Copy)]
@@ -19,18 +20,11 @@ impl<'a> Scene<'a> {
 
     /// The ids in a state, as they stand there.
     pub(crate) fn ids(&self, queue: &str, state: &str) -> Vec<&'a str> {
-        let ids: Vec<&str> = match self.content(&key(queue, state)) {
+        match self.content(&key(queue, state)) {
             Some(Content::List(ids)) => ids.iter().map(String::as_str).collect(),
             Some(Content::Sorted(members)) => members.iter().map(|(id, _)| id.as_str()).collect(),
             _ => Vec::new(),
-        };
-        // An id with this mark stands for two different ones.
-        ids.into_iter().filter(|id| !id.starts_with('#')).collect()
-    }
-
-    /// The ids in all states.
-    pub(crate) fn all_ids(&self, queue: &str) -> Vec<&'a str> {
-        STATES.iter().flat_map(|state| self.ids(queue, state)).collect()
+        }
     }
 
     /// When the first delayed job is due, epoch milliseconds.

@@ -98,6 +98,7 @@ impl Generator {
     /// Nobody renews a lock any more; often the others find out.
     pub(super) fn worker_dies(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let held = self.held_now(scene)?;
+        self.written(&held.queue, &held.id)?;
         if self.chance.percent(60) {
             let worker = self.worker_of(&held.queue)?;
             for _ in 0..2 {
@@ -105,7 +106,8 @@ impl Generator {
                 self.planned.push_back(json!({ "op": "stalledCheck", "worker": worker }));
             }
         }
-        Some(json!({ "op": "expire", "key": key(&held.queue, &format!("{}:lock", held.id)) }))
+        let id = self.written(&held.queue, &held.id)?;
+        Some(json!({ "op": "expire", "key": key(&held.queue, &format!("{id}:lock")) }))
     }
 
     pub(super) fn stalled_check(&mut self, scene: &Scene<'_>) -> Option<Value> {

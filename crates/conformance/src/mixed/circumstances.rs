@@ -71,7 +71,7 @@ impl Fleet {
 }
 
 fn is_active(keys: &Keyspace, job: &str) -> bool {
-    let Some((queue, id)) = job.splitn(3, ':').nth(1).zip(job.splitn(3, ':').nth(2)) else { return false };
+    let Some((queue, id)) = job.strip_prefix("bull:").and_then(|rest| rest.split_once(':')) else { return false };
     let active = keys.get(&format!("bull:{queue}:active")).map(|entry| &entry.content);
     matches!(active, Some(Content::List(ids)) if ids.iter().any(|active| active == id))
 }
