@@ -1,7 +1,13 @@
 //! The command line.
 
+mod many;
+mod steer;
+
 use clap::{Args, Parser, Subcommand};
 use operator_core::{JobState, QueueName};
+
+pub(crate) use many::{Clean, Drain, Obliterate, Promote, Retry};
+pub(crate) use steer::{Limit, Limits, Schedulers, Upsert};
 
 /// Adds jobs to Operator's queues, shows them, and changes them by hand.
 #[derive(Debug, Parser)]
@@ -31,6 +37,11 @@ pub(crate) enum Command {
 pub(crate) enum QueueCommand {
     /// Add one job, or with --stdin as many as there are lines
     Enqueue(Enqueue),
+    /// Add a flow, or a list of flows, from a JSON file
+    Flow {
+        /// {"name", "queueName", "data", "opts", "children": […]}, or a list of such; - for standard input
+        file: String,
+    },
     /// List the queues with their counts
     Queues,
     /// List jobs of a queue
@@ -44,9 +55,20 @@ pub(crate) enum QueueCommand {
     /// Put finished jobs back in line
     Retry(Retry),
     /// Let delayed jobs run now
-    Promote(Chosen),
+    Promote(Promote),
     /// Remove jobs that no worker holds
     Remove(Chosen),
+    /// Remove all jobs that wait
+    Drain(Drain),
+    /// Remove the jobs of one state that have become old
+    Clean(Clean),
+    /// End a queue with everything in it
+    Obliterate(Obliterate),
+    /// List, make, end and repair what makes jobs at intervals and by cron patterns
+    #[command(subcommand)]
+    Schedulers(Schedulers),
+    /// Show the limits of a queue, and set those that are named
+    Limits(Limits),
     /// Stop claims on a queue; running jobs are not touched
     Pause {
         #[arg(value_parser = queue)]
@@ -97,18 +119,6 @@ pub(crate) struct Chosen {
     pub(crate) ids: Vec<String>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Retry {
-    #[command(flatten)]
-    pub(crate) chosen: Chosen,
-    /// Put them first in line instead of last
-    #[arg(long)]
-    pub(crate) first: bool,
-    /// Count their attempts from zero again
-    #[arg(long)]
-    pub(crate) reset_attempts: bool,
-}
-
 fn queue(name: &str) -> Result<QueueName, String> {
     QueueName::new(name).map_err(|error| error.to_string())
 }
@@ -148,5 +158,26 @@ mod tests {
         assert!(parse("jobs a:b").unwrap_err().contains("colon"));
         assert!(parse("jobs mail --state done").unwrap_err().contains("waiting-children"));
         assert!(parse("jobs mail --state waiting --state failed").is_ok());
+    }
+
+    #[test]
+    fn many_jobs_are_named_or_all_are_meant() {
+        for fine in ["retry mail a b --first", "retry mail --all --before 5", "promote mail --all", "promote mail a"] {
+            assert!(parse(fine).is_ok(), "{fine}");
+        }
+        for bad in ["retry mail", "retry mail a --all", "retry mail --all --first", "retry mail a --before 5"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(parse("retry mail --all --before soon").unwrap_err().contains("epoch"));
+        assert!(parse("obliterate mail").unwrap_err().contains("--confirm"));
+    }
+
+    #[test]
+    fn a_scheduler_has_an_interval_or_a_pattern() {
+        assert!(parse("schedulers upsert mail s --every 5 --offset 1").is_ok());
+        assert!(parse("schedulers upsert mail s --pattern @daily --tz Europe/Berlin").is_ok());
+        assert!(parse("schedulers upsert mail s").is_err());
+        assert!(parse("schedulers upsert mail s --every 5 --pattern @daily").is_err());
+        assert!(parse("schedulers upsert mail s --every 5 --tz Europe/Berlin").is_err());
     }
 }

@@ -4,26 +4,37 @@ use operator_core::QueueName;
 use operator_queue::{Queue, QueueError, RemoveOptions, RetryOptions};
 use serde_json::json;
 
-use crate::arguments::{Chosen, Retry};
+use crate::arguments::{Chosen, Promote, Retry};
 use crate::failure::Failure;
+use crate::many;
 use crate::run::Session;
 
 pub(crate) async fn retry(session: &Session, arguments: &Retry) -> Result<(), Failure> {
+    if arguments.all {
+        let queue = session.queue(&arguments.queue);
+        return many::retry(session, &queue, arguments.state, arguments.before).await;
+    }
     let options = RetryOptions {
         lifo: arguments.first,
         reset_attempts_made: arguments.reset_attempts,
         reset_attempts_started: arguments.reset_attempts,
         ..RetryOptions::default()
     };
-    each(session, &arguments.chosen, "retried", async |queue, id| queue.retry(id, options).await).await
+    each(session, &arguments.queue, &arguments.ids, "retried", async |queue, id| queue.retry(id, options).await).await
 }
 
-pub(crate) async fn promote(session: &Session, chosen: &Chosen) -> Result<(), Failure> {
-    each(session, chosen, "promoted", async |queue, id| queue.promote(id).await).await
+pub(crate) async fn promote(session: &Session, arguments: &Promote) -> Result<(), Failure> {
+    if arguments.all {
+        return many::promote(session, &session.queue(&arguments.queue)).await;
+    }
+    each(session, &arguments.queue, &arguments.ids, "promoted", async |queue, id| queue.promote(id).await).await
 }
 
 pub(crate) async fn remove(session: &Session, chosen: &Chosen) -> Result<(), Failure> {
-    each(session, chosen, "removed", async |queue, id| queue.remove(id, RemoveOptions::default()).await).await
+    each(session, &chosen.queue, &chosen.ids, "removed", async |queue, id| {
+        queue.remove(id, RemoveOptions::default()).await
+    })
+    .await
 }
 
 pub(crate) async fn pause(session: &Session, name: &QueueName) -> Result<(), Failure> {
@@ -39,21 +50,22 @@ pub(crate) async fn resume(session: &Session, name: &QueueName) -> Result<(), Fa
 /// Does something to every job of a list; one that is refused does not keep the others from it.
 async fn each(
     session: &Session,
-    chosen: &Chosen,
+    name: &QueueName,
+    ids: &[String],
     done: &str,
     action: impl AsyncFn(&Queue, &str) -> Result<(), QueueError>,
 ) -> Result<(), Failure> {
-    let queue = session.queue(&chosen.queue);
+    let queue = session.queue(name);
     let mut refused = 0;
-    for id in &chosen.ids {
+    for id in ids {
         match action(&queue, id).await {
             Ok(()) => session.output.print(&json!({"id": id, "done": done}), || format!("{done} {id}"))?,
-            Err(error @ QueueError::Refused { .. }) if chosen.ids.len() > 1 => {
+            Err(error @ QueueError::Refused { .. }) if ids.len() > 1 => {
                 refused += 1;
                 session.output.print(&json!({"id": id, "error": error.to_string()}), || error.to_string())?;
             }
             Err(error) => return Err(error.into()),
         }
     }
-    if refused == 0 { Ok(()) } else { Err(Failure::Partly { refused, asked: chosen.ids.len() }) }
+    if refused == 0 { Ok(()) } else { Err(Failure::Partly { refused, asked: ids.len(), what: "jobs" }) }
 }

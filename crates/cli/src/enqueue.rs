@@ -32,16 +32,20 @@ pub(crate) async fn run(session: &Session, arguments: Enqueue) -> Result<(), Fai
     match arguments.name {
         Some(name) => {
             let data = arguments.data.map_or_else(|| Ok(Json::null()), |argument| data(&argument))?;
-            let opts = arguments.opts.as_deref().unwrap_or("{}");
-            let opts = serde_json::from_str(opts).map_err(|error| Failure::input("--opts", error))?;
+            let opts = options(arguments.opts.as_deref())?;
             add(session, &arguments.queue, vec![NewJob { name, data, opts }]).await
         }
         None => stream(session, &arguments.queue, io::stdin().lock()).await,
     }
 }
 
+/// How jobs want to be run.
+pub(crate) fn options(argument: Option<&str>) -> Result<JobOptions, Failure> {
+    serde_json::from_str(argument.unwrap_or("{}")).map_err(|error| Failure::input("--opts", error))
+}
+
 /// JSON itself, `@file`, or `-` for standard input.
-fn data(argument: &str) -> Result<Json, Failure> {
+pub(crate) fn data(argument: &str) -> Result<Json, Failure> {
     let read =
         |what: &str, text: io::Result<String>| text.map_err(|error| Failure::input(format!("--data {what}"), error));
     let text = match argument.strip_prefix('@') {

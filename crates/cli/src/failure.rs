@@ -22,8 +22,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// Some jobs of a list were refused; each was named as it happened.
-    #[error("{refused} of {asked} jobs were refused")]
-    Partly { refused: usize, asked: usize },
+    #[error("{refused} of {asked} {what} were refused")]
+    Partly { refused: usize, asked: usize, what: &'static str },
     /// There is no such job.
     #[error("queue {queue} has no job {id}")]
     NotFound { queue: String, id: String },

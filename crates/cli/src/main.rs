@@ -5,8 +5,12 @@ mod run;
 
 mod change;
 mod enqueue;
+mod flow;
 mod health;
 mod inspect;
+mod limits;
+mod many;
+mod schedulers;
 
 mod failure;
 mod output;

@@ -9,7 +9,7 @@ use operator_telemetry::{LogFormat, LogStream, ProcessEnv, TelemetrySettings, in
 use crate::arguments::{Arguments, Command, QueueCommand};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{change, enqueue, health, inspect};
+use crate::{change, enqueue, flow, health, inspect, limits, many, schedulers};
 
 /// Someone is waiting at a terminal: an unreachable Redis is said soon.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,6 +26,11 @@ impl Session {
     /// A handle on the queue called `name`.
     pub(crate) fn queue(&self, name: &operator_core::QueueName) -> Queue {
         Queue::new(&self.redis, name.clone()).with_max_data_bytes(self.max_data_bytes)
+    }
+
+    /// The largest job data accepted, in bytes.
+    pub(crate) fn max_data_bytes(&self) -> u64 {
+        self.max_data_bytes
     }
 }
 
@@ -74,7 +79,13 @@ async fn perform(session: &Session, command: QueueCommand) -> Result<(), Failure
         QueueCommand::Jobs(arguments) => inspect::jobs(session, &arguments).await,
         QueueCommand::Job { queue, id } => inspect::job(session, &queue, &id).await,
         QueueCommand::Retry(arguments) => change::retry(session, &arguments).await,
-        QueueCommand::Promote(chosen) => change::promote(session, &chosen).await,
+        QueueCommand::Flow { file } => flow::run(session, &file).await,
+        QueueCommand::Promote(arguments) => change::promote(session, &arguments).await,
+        QueueCommand::Drain(arguments) => many::drain(session, &arguments).await,
+        QueueCommand::Clean(arguments) => many::clean(session, &arguments).await,
+        QueueCommand::Obliterate(arguments) => many::obliterate(session, &arguments).await,
+        QueueCommand::Schedulers(command) => schedulers::run(session, command).await,
+        QueueCommand::Limits(arguments) => limits::run(session, &arguments).await,
         QueueCommand::Remove(chosen) => change::remove(session, &chosen).await,
         QueueCommand::Pause { queue } => change::pause(session, &queue).await,
         QueueCommand::Resume { queue } => change::resume(session, &queue).await,

@@ -131,6 +131,100 @@ async fn what_cannot_be_understood_is_named_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_flow_is_added_from_a_file_and_drawn_as_a_tree() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let child = r#"{"name":"fetch","queueName":"crawl","data":1.0}"#;
+    let flow = format!(r#"{{"name":"report","queueName":"mail","children":[{child},{child}]}}"#);
+    let added = &json(&url, &["flow", "-"], &flow)[0];
+    assert_eq!((&added["queueName"], &added["children"][1]["queueName"]), (&"mail".into(), &"crawl".into()));
+    let id = added["id"].as_str().unwrap();
+    assert_eq!(json(&url, &["job", "mail", id], "")[0]["state"], "waiting-children");
+
+    let text = String::from_utf8(operator(&url, &["flow", "-"], &format!("[{flow},{flow}]")).stdout).unwrap();
+    let queues: Vec<&str> = text.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect();
+    assert_eq!(queues, ["mail", "  crawl", "  crawl", "mail", "  crawl", "  crawl"]);
+
+    let (code, message) = failure(&url, &["flow", "-"], r#"{"name":"a","queueName":"a:b"}"#);
+    assert!(code == Some(2) && message.contains("colon"), "{message}");
+    let cyclic = r#"{"name":"a","queueName":"q","opts":{"jobId":"x"},"children":[{"name":"b","queueName":"q","opts":{"jobId":"x"}}]}"#;
+    let (code, message) = failure(&url, &["flow", "-"], cyclic);
+    assert!(code == Some(1) && message.contains("wait for itself"), "{message}");
+    assert_eq!(failure(&url, &["flow", "/no/such/file"], "").0, Some(2));
+}
+
+#[tokio::test]
+async fn many_jobs_are_promoted_drained_cleaned_and_a_queue_obliterated() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let counts = || json(&url, &["queues"], "")[0]["counts"].clone();
+    let last = |arguments: &[&str]| json(&url, arguments, "").pop().unwrap();
+    let done = |jobs: u64| serde_json::json!({"jobs": jobs, "done": true});
+    let input = "{\"name\":\"n\",\"opts\":{\"delay\":600000}}\n".repeat(2100);
+    json(&url, &["enqueue", "mail", "--stdin"], &input);
+    let steps = json(&url, &["promote", "mail", "--all"], "");
+    assert_eq!((steps.first().unwrap()["done"].clone(), steps.last()), (false.into(), Some(&done(2100))));
+    assert_eq!(last(&["clean", "mail", "--grace", "600000", "--state", "waiting"]), done(0));
+    assert_eq!(last(&["clean", "mail", "--grace", "0", "--state", "waiting", "--limit", "50"]), done(50));
+    let text = operator(&url, &["drain", "mail"], "").stdout;
+    assert_eq!(String::from_utf8(text).unwrap(), "drained mail: 2050 jobs\n");
+    assert_eq!(last(&["retry", "mail", "--all"]), done(0));
+
+    json(&url, &["enqueue", "mail", "n"], "");
+    let (code, message) = failure(&url, &["obliterate", "mail", "--confirm", "male"], "");
+    assert!(code == Some(2) && message.contains("mail"), "{message}");
+    assert_eq!(counts()["waiting"], 1);
+    assert_eq!(last(&["obliterate", "mail", "--confirm", "mail"]), done(1));
+    let keys = redis.client().await.call(&["KEYS", "bull:mail:*"]).await.texts();
+    assert!(keys.is_empty(), "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_scheduler_is_made_listed_and_ended() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let upsert = ["schedulers", "upsert", "mail", "nightly", "--pattern", "0 3 * * *", "--tz", "Europe/Berlin"];
+    let made = &json(
+        &url,
+        &[&upsert[..], &["--name", "send", "--data", "{\"a\":1}", "--opts", "{\"attempts\":2}"]].concat(),
+        "",
+    )[0];
+    assert!(made["nextJobId"].as_str().unwrap().starts_with("repeat:nightly:"), "{made}");
+    json(&url, &["schedulers", "upsert", "mail", "often", "--every", "60000"], "");
+    let listed = json(&url, &["schedulers", "list", "mail"], "");
+    assert_eq!((&listed[0]["key"], &listed[1]["key"]), (&"often".into(), &"nightly".into()));
+    assert_eq!((&listed[1]["name"], &listed[1]["template"]["data"]["a"]), (&"send".into(), &1.into()));
+    let text = String::from_utf8(operator(&url, &["schedulers", "list", "mail", "--limit", "1"], "").stdout).unwrap();
+    assert!(text.starts_with("ID ") && text.contains("every 60000 ms") && text.lines().count() == 2, "{text}");
+    assert!(json(&url, &["schedulers", "repair", "mail"], "").is_empty());
+
+    let (code, message) = failure(&url, &["schedulers", "upsert", "mail", "x", "--pattern", "61 * * * *"], "");
+    assert!(code == Some(1) && message.contains("61 * * * *"), "{message}");
+    let output = operator(&url, &["schedulers", "remove", "mail", "nightly", "none"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("removed nightly"));
+    assert_eq!(json(&url, &["schedulers", "list", "mail"], "").len(), 1);
+}
+
+#[tokio::test]
+async fn limits_are_set_shown_and_taken_off() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    json(&url, &["enqueue", "mail", "send"], "");
+    let set = &json(&url, &["limits", "mail", "--concurrency", "5", "--rate", "100/1000", "--rest", "600000"], "")[0];
+    assert_eq!(
+        (&set["concurrency"], &set["rateLimit"]["max"], &set["rateLimit"]["duration"]),
+        (&5.into(), &100.into(), &1000.into())
+    );
+    assert!(set["waitMs"].as_u64().is_some_and(|ms| ms > 0 && ms <= 600_000), "{set}");
+    let text = String::from_utf8(operator(&url, &["limits", "mail", "--rest", "none"], "").stdout).unwrap();
+    assert_eq!(text, "concurrency  5\nrate         100/1000\nnow          jobs start\n");
+    let none = &json(&url, &["limits", "mail", "--concurrency", "none", "--rate", "none"], "")[0];
+    assert_eq!(*none, serde_json::json!({"concurrency": null, "rateLimit": null, "waitMs": null}));
+    assert_eq!(failure(&url, &["limits", "mail", "--rate", "100"], "").0, Some(2));
+}
+
+#[tokio::test]
 async fn a_redis_that_cannot_be_used_has_its_own_exit_code() {
     let free = operator_testkit::ports::free_port();
     let (code, message) = failure(&format!("redis://127.0.0.1:{free}"), &["queues"], "");

@@ -8,6 +8,9 @@ use super::jobs::{Findings, check_count};
 use crate::ApiSettings;
 use crate::problem::{Code, Problem};
 
+/// The most jobs of one request, whatever the setting says: they are added in one step, and everybody else waits for it.
+const MAX_JOBS: usize = 10_000;
+
 /// The flows of a body.
 #[derive(Debug)]
 pub(crate) struct FlowList {
@@ -19,7 +22,7 @@ pub(crate) struct FlowList {
 /// Reads one flow or a list of them.
 pub(crate) fn flows(body: &[u8], settings: &ApiSettings) -> Result<FlowList, Problem> {
     let (flows, is_list) = one_or_many::<FlowJob>(body, Code::InvalidJob)?;
-    check_count(flows.iter().map(count).sum(), settings)?;
+    check_count(flows.iter().map(count).sum(), settings.max_bulk_jobs.min(MAX_JOBS))?;
     let mut findings = Findings::new(settings);
     for (position, flow) in flows.iter().enumerate() {
         let at = if is_list { format!("[{position}].") } else { String::new() };

@@ -20,7 +20,7 @@ pub(crate) struct JobList {
 /// Reads one job or a list of them.
 pub(crate) fn jobs(body: &[u8], settings: &ApiSettings) -> Result<JobList, Problem> {
     let (jobs, is_list) = one_or_many::<NewJob>(body, Code::InvalidJob)?;
-    check_count(jobs.len(), settings)?;
+    check_count(jobs.len(), settings.max_bulk_jobs)?;
     let mut findings = Findings::new(settings);
     for (position, job) in jobs.iter().enumerate() {
         let at = if is_list { format!("[{position}].") } else { String::new() };
@@ -30,8 +30,7 @@ pub(crate) fn jobs(body: &[u8], settings: &ApiSettings) -> Result<JobList, Probl
     Ok(JobList { jobs, is_list })
 }
 
-pub(super) fn check_count(count: usize, settings: &ApiSettings) -> Result<(), Problem> {
-    let limit = settings.max_bulk_jobs;
+pub(super) fn check_count(count: usize, limit: usize) -> Result<(), Problem> {
     if count <= limit {
         return Ok(());
     }
