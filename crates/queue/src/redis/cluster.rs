@@ -14,6 +14,7 @@ use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::Value;
 use fred::types::config::{Config, Server, ServerConfig};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::slots::{Slots, moved};
@@ -43,6 +44,8 @@ struct Shared {
     view: RwLock<View>,
     /// Told that the view may be out of date; its own allocation, so that the task that renews keeps nothing alive.
     stale: Arc<Notify>,
+    /// Where the clients live. The last handle may be dropped elsewhere, and later.
+    runtime: Handle,
 }
 
 #[derive(Default)]
@@ -60,6 +63,7 @@ impl Cluster {
             parsed: parsed.clone(),
             view: RwLock::default(),
             stale: Arc::default(),
+            runtime: Handle::current(),
         }));
         cluster.adopt(slots).map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
         for (server, client) in cluster.clients() {
@@ -222,7 +226,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.stale.notify_one();
         let view = self.view.get_mut().unwrap_or_else(PoisonError::into_inner);
-        view.clients.drain().for_each(|(_, client)| end(client));
+        view.clients.drain().for_each(|(_, client)| end_on(&self.runtime, client));
     }
 }
 
@@ -272,9 +276,14 @@ fn is_of_the_connection(error: &Error) -> bool {
 
 /// Ends a client in the background; commands under way get an error.
 pub(super) fn end(client: Client) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move {
-            let _ = tokio::time::timeout(Duration::from_secs(1), client.quit()).await;
-        });
+    if let Ok(runtime) = Handle::try_current() {
+        end_on(&runtime, client);
     }
+}
+
+/// Ends a client on the runtime it lives on; once that is gone, so is the client.
+pub(super) fn end_on(runtime: &Handle, client: Client) {
+    runtime.spawn(async move {
+        let _ = tokio::time::timeout(Duration::from_secs(1), client.quit()).await;
+    });
 }

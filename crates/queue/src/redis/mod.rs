@@ -27,6 +27,7 @@ use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface, LuaInterface};
 use fred::types::config::{Config, Server, ServerConfig};
 use fred::types::{Builder, ClusterHash, CustomCommand, Value};
+use tokio::runtime::Handle;
 
 pub(crate) use blocking::BlockingConnection;
 use cluster::Cluster;
@@ -57,6 +58,8 @@ struct Connection {
     registered: Mutex<HashSet<String>>,
     /// Who waits for jobs over this connection.
     watches: Watches,
+    /// Where the client lives. The last handle may be dropped elsewhere, and later.
+    runtime: Handle,
 }
 
 /// What commands go over.
@@ -96,6 +99,7 @@ impl Redis {
             parsed,
             registered: Mutex::default(),
             watches: Watches::default(),
+            runtime: Handle::current(),
         }));
         check::servers(&redis).await?;
         Ok(redis)
@@ -261,7 +265,7 @@ impl Redis {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Line::Single(client) = &self.line {
-            cluster::end(client.clone());
+            cluster::end_on(&self.runtime, client.clone());
         }
     }
 }
