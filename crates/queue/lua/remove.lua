@@ -12,7 +12,7 @@
 --   1 removed, 0 it or a child is locked by a worker, -1 no such job, -8 the pending iteration of a scheduler,
 --   -100 more jobs than may go at once; unless it is 1, nothing was removed
 -- Events
---   `removed` per job, in its queue; `waiting` or `delayed` when a parent was waiting for this job only
+--   `removed` per job, in its queue; `waiting` when a parent was waiting for this job only
 -- Bounds
 --   the given number of jobs, a constant number of commands for each, and a look through the list of its state
 local prefix, id, now = ARGV[1], ARGV[2], tonumber(ARGV[3])

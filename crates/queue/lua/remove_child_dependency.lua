@@ -7,7 +7,7 @@
 -- Reply
 --   0 done, 1 the parent does not wait for it, -1 no such job, -5 no such parent
 -- Events
---   `waiting` or `delayed` when the parent was waiting for this job only
+--   `waiting` when the parent was waiting for this job only
 -- Bounds
 --   a constant number of commands
 local fields = redis.call("HMGET", KEYS[1], "name", "parentKey", "parent")

@@ -94,9 +94,9 @@ async fn a_drained_queue_holds_what_bullmq_leaves_in_it() {
 }
 
 #[tokio::test]
-async fn a_parent_elsewhere_keeps_its_priority_when_its_child_is_drained() {
+async fn a_parent_elsewhere_keeps_its_priority_and_not_its_delay_when_its_child_is_drained() {
     let pair = Pair::start().await;
-    pair.flow(json!({ "name": "n", "queueName": "p", "opts": { "jobId": "urgent", "priority": 6 },
+    pair.flow(json!({ "name": "n", "queueName": "p", "opts": { "jobId": "urgent", "priority": 6, "delay": 5000 },
         "children": [{ "name": "n", "queueName": "q", "opts": { "jobId": "c" } }] }))
         .await;
     pair.mirror().await;
@@ -156,10 +156,15 @@ async fn only_what_is_old_enough_is_cleaned() {
     for (id, timestamp) in [("old", now - 70_000), ("young", now - 10_000), ("early", 9_999)] {
         pair.add(id, json!({ "timestamp": timestamp })).await;
     }
+    pair.theirs.call(&["ZADD", "bull:q:completed", &now.to_string(), "finished"]).await.ok();
     pair.mirror().await;
+    let grace = Duration::from_secs(60);
+    assert_eq!(pair.their_queue("clean", json!([60_000, 0, "completed"])).await, json!([]));
+    assert!(pair.queue("q").clean(grace, None, JobState::Completed, quietly).await.unwrap().is_empty());
+    pair.assert_same("nothing is old enough").await;
     let theirs = pair.their_queue("clean", json!([60_000, 0, "wait"])).await;
     assert_eq!(theirs, json!(["old"]));
-    let ours = pair.queue("q").clean(Duration::from_secs(60), None, JobState::Waiting, quietly).await.unwrap();
+    let ours = pair.queue("q").clean(grace, None, JobState::Waiting, quietly).await.unwrap();
     // Declared: BullMQ compares times as text, so 9999 is later than 1700000000000 (quirk 15).
     assert_eq!(ours, ["early", "old"]);
     assert_eq!(pair.ours.call(&["LRANGE", "bull:q:wait", "0", "-1"]).await.texts(), ["young"]);

@@ -83,12 +83,7 @@ impl Ours {
             Operation::RemoveUnprocessedChildren(on) => {
                 done(self.queue(&on.queue)?.remove_unprocessed_children(&on.id, ignore).await.map(drop))
             }
-            Operation::RemoveChildDependency(on) => {
-                match self.queue(&on.queue)?.remove_child_dependency(&on.id).await {
-                    Err(QueueError::Refused { refusal: Refusal::NothingPending, .. }) => done(Ok(false)),
-                    outcome => done(outcome.map(|_| true)),
-                }
-            }
+            Operation::RemoveChildDependency(on) => done(self.queue(&on.queue)?.remove_child_dependency(&on.id).await),
             Operation::RemoveDeduplicationKey(on) => {
                 done(self.queue(&on.queue)?.remove_deduplication_key(&on.deduplication).await)
             }

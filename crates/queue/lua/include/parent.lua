@@ -3,10 +3,10 @@
 --
 -- The keys of the parent's queue are derived from the child's `parent` field, because only the field knows them.
 
--- A released parent goes back to its queue: delayed, first in line, or among the prioritized.
-local function enqueue_parent(queue, id, now)
+-- A released parent goes back to its queue: delayed unless it is to go at once, first in line, or among the prioritized.
+local function enqueue_parent(queue, id, now, at_once)
     local fields = redis.call("HMGET", queue .. ":" .. id, "priority", "delay")
-    local priority, delay = tonumber(fields[1]) or 0, tonumber(fields[2]) or 0
+    local priority, delay = tonumber(fields[1]) or 0, not at_once and tonumber(fields[2]) or 0
     local events, marker = queue .. ":events", queue .. ":marker"
     if delay > 0 then
         local due = now + delay
@@ -27,9 +27,9 @@ end
 
 -- Lets a parent go if it waits for children: the ZREM makes sure that this happens once. One whose job is gone stays
 -- where it is: there is nothing to run.
-local function release_parent(queue, id, now)
+local function release_parent(queue, id, now, at_once)
     if redis.call("EXISTS", queue .. ":" .. id) == 0 then return end
-    if redis.call("ZREM", queue .. ":waiting-children", id) == 1 then enqueue_parent(queue, id, now) end
+    if redis.call("ZREM", queue .. ":waiting-children", id) == 1 then enqueue_parent(queue, id, now, at_once) end
 end
 
 local function release_parent_without_children(parent_key, queue, id, now)
@@ -68,8 +68,9 @@ local function child_failed(child_key, parent_key, parent, reason, now)
     end
 end
 
--- A child that is gone without an outcome no longer holds its parent up.
+-- A child that is gone without an outcome no longer holds its parent up, which then does not wait for its delay either.
 local function child_removed(child_key, parent_key, parent, now)
-    if redis.call("SREM", parent_key .. ":dependencies", child_key) == 0 then return end
-    release_parent_without_children(parent_key, parent.queueKey, parent.id, now)
+    local dependencies = parent_key .. ":dependencies"
+    if redis.call("SREM", dependencies, child_key) == 0 or redis.call("SCARD", dependencies) > 0 then return end
+    release_parent(parent.queueKey, parent.id, now, true)
 end

@@ -51,7 +51,8 @@ impl Queue {
     /// Returns how many jobs were removed.
     ///
     /// # Errors
-    /// [`QueueError::InvalidArgument`] when there are more than 10000 jobs below one child; [`QueueError::Redis`].
+    /// [`QueueError::Refused`] when the job does not exist; [`QueueError::InvalidArgument`] when there are more than 10000
+    /// jobs below one child; [`QueueError::Redis`].
     pub async fn remove_unprocessed_children(
         &self,
         id: &str,
@@ -69,10 +70,11 @@ impl Queue {
             ];
             let answer = self.script(&scripts::REMOVE_UNPROCESSED, Some(id), args).await?.into_list();
             let [count, next, is_more] = <[Reply; 3]>::try_from(answer).map_err(|_| unreadable())?;
-            if count.int() == Some(TOO_MANY) {
-                return Err(too_many());
+            match count.int() {
+                Some(TOO_MANY) => return Err(too_many()),
+                Some(-1) => return Err(QueueError::Refused { id: id.to_owned(), refusal: Refusal::JobMissing }),
+                _ => removed += count.count(),
             }
-            removed += count.count();
             let done = is_more.count() == 0;
             progress(Progress { jobs: removed, done });
             if done {

@@ -19,7 +19,7 @@ pub(crate) async fn jobs_in_every_state(pair: &Pair) {
     pair.flow(json!({ "name": "n", "queueName": "q", "opts": { "jobId": "parent" },
         "children": [{ "name": "n", "queueName": "other", "opts": { "jobId": "child" } }] }))
         .await;
-    pair.flow(json!({ "name": "n", "queueName": "p", "opts": { "jobId": "elsewhere" },
+    pair.flow(json!({ "name": "n", "queueName": "p", "opts": { "jobId": "elsewhere", "delay": 600_000 },
         "children": [{ "name": "n", "queueName": "q", "opts": { "jobId": "only" } }] }))
         .await;
 }
