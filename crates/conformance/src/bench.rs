@@ -161,7 +161,7 @@ impl Bench {
         run.hold(&step.operation, &found);
         let difference = self.judge(run, step, found, &mut verdict.declared).await;
         verdict.differences.extend(difference);
-        normal::answer(answer, &run.aliases)
+        normal::answer(answer, &run.aliases, &run.claims.queue(&step.operation))
     }
 
     async fn begin(&mut self, queues: &BTreeSet<String>) -> Run {
@@ -248,7 +248,9 @@ impl Bench {
         run.aliases.discover(&node_keys, &our_keys);
         let (node_keys, our_keys) =
             (normal::keyspace(node_keys, &run.aliases), normal::keyspace(our_keys, &run.aliases));
-        let (node, ours) = (normal::answer(node, &run.aliases), normal::answer(ours, &run.aliases));
+        let queue = run.claims.queue(&step.operation);
+        let (node, ours) =
+            (normal::answer(node, &run.aliases, &queue), normal::answer(ours, &run.aliases, &queue));
         let mut difference = None;
         let places = compare((&node, &node_keys), (&ours, &our_keys));
         if !places.is_empty() {
@@ -289,6 +291,7 @@ impl Bench {
 impl Run {
     /// Remembers a claim that gave BullMQ a job. What only we got is not ours: the keys will be equal again.
     fn hold(&mut self, operation: &Operation, (node, ours): &(Answer, Answer)) {
+        self.claims.declare(operation);
         let Some(claim) = self.claims.of(operation) else { return };
         match (claimed(node), claimed(ours)) {
             (Some(id), _) => self.claims.hold(claim, id),

@@ -9,6 +9,8 @@ use crate::operation::{Claim, Operation};
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     by_name: BTreeMap<String, (Claim, String)>,
+    /// The queue of each worker.
+    queues: BTreeMap<String, String>,
 }
 
 impl Claims {
@@ -32,6 +34,26 @@ impl Claims {
     /// Every claim that has given a job, with the id of that.
     pub(crate) fn held(&self) -> impl Iterator<Item = (&Claim, &str)> {
         self.by_name.values().map(|(claim, id)| (claim, id.as_str()))
+    }
+
+    /// Remembers the queue of a worker, if this declares one.
+    pub(crate) fn declare(&mut self, operation: &Operation) {
+        if let Operation::Worker(worker) = operation {
+            self.queues.insert(worker.worker.clone(), worker.queue.clone());
+        }
+    }
+
+    /// The queue that an operation is about: its own, or that of the worker it names directly or by a held job.
+    pub(crate) fn queue(&self, operation: &Operation) -> String {
+        let operation = operation.to_json();
+        let named = |field: &str| operation[field].as_str().map(str::to_owned);
+        let worker = || named("worker").or_else(|| self.worker(&named("job")?).map(str::to_owned));
+        named("queue").or_else(|| self.queues.get(&worker()?).cloned()).unwrap_or_default()
+    }
+
+    /// The workers of a queue.
+    pub(crate) fn workers(&self, queue: &str) -> Vec<String> {
+        self.queues.iter().filter(|(_, of)| *of == queue).map(|(worker, _)| worker.clone()).collect()
     }
 
     /// The worker that holds or held a job.

@@ -85,16 +85,17 @@ impl Aliases {
         text
     }
 
-    /// A result: ids stand in it as they are.
-    pub(crate) fn value(&self, value: &Value) -> Value {
+    /// A result about a queue: ids stand in it as they are. A job in it may name another queue as its own.
+    pub(crate) fn value(&self, value: &Value, queue: &str) -> Value {
         match value {
             Value::String(text) => {
-                let name = self.names.iter().find(|((_, id), _)| id == text).map(|(_, name)| name.clone());
-                Value::String(name.unwrap_or_else(|| self.text(text)))
+                let id = self.id(queue, text);
+                Value::String(if id == *text { self.text(text) } else { id })
             }
-            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Array(items) => items.iter().map(|item| self.value(item, queue)).collect(),
             Value::Object(fields) => {
-                let fields = fields.iter().map(|(name, value)| (self.text(name), self.value(value)));
+                let queue = fields.get("queue").and_then(Value::as_str).unwrap_or(queue);
+                let fields = fields.iter().map(|(name, value)| (self.text(name), self.value(value, queue)));
                 Value::Object(fields.collect())
             }
             other => other.clone(),
@@ -110,10 +111,10 @@ fn is_uuid(id: &str) -> bool {
         })
 }
 
-/// An answer with generated ids by their names.
-pub(crate) fn answer(answer: Answer, aliases: &Aliases) -> Answer {
+/// An answer about a queue with generated ids by their names.
+pub(crate) fn answer(answer: Answer, aliases: &Aliases, queue: &str) -> Answer {
     match answer {
-        Answer::Done(value) => Answer::Done(aliases.value(&value)),
+        Answer::Done(value) => Answer::Done(aliases.value(&value, queue)),
         other => other,
     }
 }

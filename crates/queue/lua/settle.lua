@@ -10,8 +10,9 @@
 --     attempts]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back, 6 postponed,
 --     7 parked until its children have finished; value is the result as JSON, the reason as text, or the key of the
 --     one child to wait for; a keep count or age of -1 is none
---   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil, minutes or nil]:
---     what to claim, and for how many minutes finished jobs are counted
+--   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil, minutes or nil,
+--     whether nothing is claimed when an outcome is refused]: what to claim, and for how many minutes finished jobs are
+--     counted
 --   5 how many entries history may hold; 0 keeps none
 --   6.. with history, the record of each outcome (Redis' msgpack reads no binary, so they are not in the list)
 -- Reply
@@ -41,7 +42,7 @@ if #outcomes > 0 then
 end
 
 local jobs, next_due, rate_ttl = {}, 0, 0
-if wanted[1] > 0 then
+if wanted[1] > 0 and not (wanted[8] and #refused > 0) then
     local request = { count = wanted[1], token = wanted[2], lock_ms = wanted[3], worker = wanted[4],
         limits = { max = wanted[5], duration = wanted[6] } }
     if #outcomes == 0 then limiter = redis.call("GET", keys.limiter) end

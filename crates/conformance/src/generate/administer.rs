@@ -34,15 +34,23 @@ impl Generator {
 
     pub(super) fn remove_global_rate_limit(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let queue = self.queue();
-        scene.has_setting(&queue, "max").then(|| json!({ "op": "removeGlobalRateLimit", "queue": queue }))
+        let is_meant = scene.has_setting(&queue, "max") && !scene.is_resting(&queue);
+        is_meant.then(|| json!({ "op": "removeGlobalRateLimit", "queue": queue }))
     }
 
-    pub(super) fn rate_limit(&mut self, _: &Scene<'_>) -> Option<Value> {
-        Some(json!({ "op": "rateLimit", "queue": self.queue(), "ms": LONG_MS }))
+    /// Only of a queue with a limit: workers of BullMQ without one do not rest.
+    pub(super) fn rate_limit(&mut self, scene: &Scene<'_>) -> Option<Value> {
+        let queue = self.queue();
+        scene.has_setting(&queue, "max").then(|| json!({ "op": "rateLimit", "queue": queue, "ms": LONG_MS }))
     }
 
-    pub(super) fn drain(&mut self, _: &Scene<'_>) -> Option<Value> {
-        Some(json!({ "op": "drain", "queue": self.queue(), "delayed": self.chance.percent(50) }))
+    /// BullMQ drains the wrong ids when a scheduler's job is in line.
+    pub(super) fn drain(&mut self, scene: &Scene<'_>) -> Option<Value> {
+        let queue = self.queue();
+        if scene.ids(&queue, "wait").iter().any(|id| id.starts_with("repeat:")) {
+            return None;
+        }
+        Some(json!({ "op": "drain", "queue": queue, "delayed": self.chance.percent(50) }))
     }
 
     pub(super) fn clean(&mut self, _: &Scene<'_>) -> Option<Value> {
@@ -53,12 +61,14 @@ impl Generator {
         }))
     }
 
-    /// Seldom, and not of the queue where everything happens.
-    pub(super) fn obliterate(&mut self, _: &Scene<'_>) -> Option<Value> {
-        if self.chance.percent(70) {
+    /// Seldom, and not where BullMQ leaves parents and limits behind.
+    pub(super) fn obliterate(&mut self, scene: &Scene<'_>) -> Option<Value> {
+        let queue = self.queue();
+        let leaves_something = scene.has(&queue, "limiter") || !scene.ids(&queue, "waiting-children").is_empty();
+        if leaves_something || self.chance.percent(70) {
             return None;
         }
-        Some(json!({ "op": "obliterate", "queue": self.queue(), "force": self.chance.percent(50) }))
+        Some(json!({ "op": "obliterate", "queue": queue, "force": self.chance.percent(50) }))
     }
 
     pub(super) fn remove_orphans(&mut self, _: &Scene<'_>) -> Option<Value> {

@@ -81,15 +81,17 @@ impl Generator {
         if self.chance.percent(25) {
             set("priority", self.chance.one_of([1, 2, 2, 10, 2_097_151]).into());
         }
-        if self.chance.percent(10) {
-            set("lifo", true.into());
+        // BullMQ forgets `lifo` when it promotes a job, and then claims another than we do.
+        if !options.contains_key("delay") && self.chance.percent(10) {
+            options.insert("lifo".to_owned(), true.into());
         }
         if self.chance.percent(50) {
-            set("attempts", self.chance.one_of([1, 2, 3]).into());
-            if self.chance.percent(60) {
-                set("backoff", self.backoff());
+            options.insert("attempts".to_owned(), self.chance.one_of([1, 2, 3]).into());
+            if self.chance.percent(60) && !options.contains_key("lifo") {
+                options.insert("backoff".to_owned(), self.backoff());
             }
         }
+        let mut set = |name: &str, value: Value| options.insert(name.to_owned(), value);
         for name in ["removeOnComplete", "removeOnFail"] {
             if self.chance.percent(15) {
                 set(name, self.keep());

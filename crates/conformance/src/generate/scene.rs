@@ -65,6 +65,17 @@ impl<'a> Scene<'a> {
         self.keys.contains_key(&key(queue, suffix))
     }
 
+    /// Whether a queue rests because it was told to.
+    pub(crate) fn is_resting(&self, queue: &str) -> bool {
+        matches!(self.content(&key(queue, "limiter")), Some(Content::Text(count)) if count == "9007199254740991")
+    }
+
+    /// Whether an option of a job is on.
+    pub(crate) fn has_option(&self, queue: &str, id: &str, option: &str) -> bool {
+        let Some(Content::Hash(fields)) = self.content(&key(queue, id)) else { return false };
+        fields.get("opts").is_some_and(|opts| opts.contains(&format!("\"{option}\":true")))
+    }
+
     fn content(&self, key: &str) -> Option<&'a Content> {
         self.keys.get(key).map(|entry| &entry.content)
     }

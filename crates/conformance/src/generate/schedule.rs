@@ -8,6 +8,10 @@ use super::scene::Scene;
 impl Generator {
     pub(super) fn upsert_scheduler(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let queue = self.queue();
+        // On a paused queue BullMQ does not find the job that the scheduler has.
+        if scene.has_setting(&queue, "paused") {
+            return None;
+        }
         let scheduler = self.chance.one_of(["s1", "s1", "s2"]);
         let mut upsert = json!({
             "op": "upsertScheduler", "queue": queue, "scheduler": scheduler, "repeat": self.repeat(scene.now_ms),
@@ -65,9 +69,6 @@ impl Generator {
             let mut opts = json!({ "attempts": self.chance.one_of([1, 2]) });
             if self.chance.percent(30) {
                 opts["priority"] = self.chance.one_of([1, 5]).into();
-            }
-            if self.chance.percent(20) {
-                opts["lifo"] = true.into();
             }
             if self.chance.percent(40) {
                 opts["removeOnComplete"] = self.keep();

@@ -63,6 +63,9 @@ impl Generator {
 
     pub(super) fn move_to_delayed(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let held = self.held_now(scene)?;
+        if scene.has_option(&held.queue, &held.id, "lifo") {
+            return None;
+        }
         Some(json!({ "op": "moveToDelayed", "job": held.name, "delay": self.chance.one_of(SPANS) }))
     }
 

@@ -1,6 +1,6 @@
 //! What the keyspace does not say about the fleets: who holds what, whose worker is gone, who is awake.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::answer::Answer;
 use crate::claims::Claims;
@@ -14,37 +14,27 @@ const RATE_MAX: u64 = 5;
 /// The workers of both sides.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
-    /// The queue of each worker.
-    queues: BTreeMap<String, String>,
     pub(super) claims: Claims,
     abandoned: BTreeSet<String>,
     awake: BTreeSet<String>,
 }
 
 impl Fleet {
-    pub(super) fn worker_of(&self, queue: &str) -> Vec<String> {
-        self.queues.iter().filter(|(_, of)| *of == queue).map(|(worker, _)| worker.clone()).collect()
-    }
-
     /// Takes in what an operation means for the workers.
     pub(super) fn observe(&mut self, operation: &Operation, answer: &Answer, keys: &Keyspace) {
+        self.claims.declare(operation);
         match operation {
-            Operation::Worker(worker) => drop(self.queues.insert(worker.worker.clone(), worker.queue.clone())),
             Operation::Expire(expire) => {
                 if let Some(job) = expire.key.strip_suffix(":lock") {
                     self.abandoned.insert(job.to_owned());
                 }
             }
-            Operation::Claim(claim) => {
-                if let Some(queue) = self.queues.get(&claim.worker) {
-                    self.awake.remove(queue);
-                }
+            Operation::Claim(_) => drop(self.awake.remove(&self.claims.queue(operation))),
+            Operation::Complete(complete) => self.ends(operation, complete.next.is_some(), answer),
+            Operation::Fail(fail) => self.ends(operation, fail.next.is_some(), answer),
+            Operation::MoveToDelayed(_) | Operation::MoveToWait(_) | Operation::MoveToWaitingChildren(_) => {
+                self.ends(operation, false, answer);
             }
-            Operation::Complete(complete) => self.ends(&complete.job, complete.next.is_some(), answer),
-            Operation::Fail(fail) => self.ends(&fail.job, fail.next.is_some(), answer),
-            Operation::MoveToDelayed(moved) => self.ends(&moved.job, false, answer),
-            Operation::MoveToWait(moved) => self.ends(&moved.job, false, answer),
-            Operation::MoveToWaitingChildren(moved) => self.ends(&moved.job, false, answer),
             _ => {}
         }
         self.abandoned.retain(|job| is_active(keys, job));
@@ -60,12 +50,12 @@ impl Fleet {
     }
 
     /// A worker that is done with a job looks for the next one, unless it has done so in the same step.
-    fn ends(&mut self, job: &str, has_looked: bool, answer: &Answer) {
-        let Some(queue) = self.claims.worker(job).and_then(|worker| self.queues.get(worker)) else { return };
+    fn ends(&mut self, operation: &Operation, has_looked: bool, answer: &Answer) {
+        let queue = self.claims.queue(operation);
         if has_looked && matches!(answer, Answer::Done(_)) {
-            self.awake.remove(queue);
+            self.awake.remove(&queue);
         } else {
-            self.awake.insert(queue.clone());
+            self.awake.insert(queue);
         }
     }
 }

@@ -59,7 +59,7 @@ impl Run<'_> {
         for id in active {
             self.ask(json!({ "op": "expire", "key": format!("bull:{queue}:{id}:lock") })).await;
         }
-        let worker = self.fleet.worker_of(queue).into_iter().next();
+        let worker = self.fleet.claims.workers(queue).into_iter().next();
         for _ in 0..2 {
             self.ask(json!({ "op": "expire", "key": format!("bull:{queue}:stalled-check") })).await;
             self.ask(json!({ "op": "stalledCheck", "worker": worker })).await;
@@ -70,7 +70,7 @@ impl Run<'_> {
     async fn work_off(&mut self, queue: &str, at: usize) -> bool {
         // A worker's own limit would end the draining.
         self.limits_end(queue).await;
-        let workers = self.fleet.worker_of(queue);
+        let workers = self.fleet.claims.workers(queue);
         let Some(worker) = workers.get(at % workers.len().max(1)) else { return false };
         let (name, token) = (format!("d{}", self.verdict.drained), format!("drain {}", self.verdict.drained));
         let claimed = self.ask(json!({ "op": "claim", "worker": worker, "token": token, "as": name })).await;

@@ -55,12 +55,14 @@ pub(super) struct Settle {
 pub(super) struct Claim {
     pub(super) token: Arc<str>,
     pub(super) count: usize,
+    /// Takes nothing when an outcome is refused: for callers who then get an error, and would not learn of the jobs.
+    pub(super) only_if_settled: bool,
 }
 
 impl Claim {
     /// A claim of nothing: for outcomes by themselves.
     pub(super) fn none() -> Self {
-        Self { token: "".into(), count: 0 }
+        Self { token: "".into(), count: 0, only_if_settled: false }
     }
 }
 
@@ -134,8 +136,8 @@ impl Terms {
         let with_history = self.history_max_entries.is_some();
         let outcomes = outcome::pack(&request.outcomes, self.keep);
         let limits = (self.limiter.map(|limit| limit.max), self.limiter.map(|limit| ms(limit.duration)));
-        let claim =
-            (request.claim.count, &*request.claim.token, self.lock_ms, worker, limits.0, limits.1, self.max_minutes);
+        let Claim { token, count, only_if_settled } = &request.claim;
+        let claim = (count, &**token, self.lock_ms, worker, limits.0, limits.1, self.max_minutes, only_if_settled);
         let mut args: Vec<Arg> = vec![
             queue.keys.prefix().into(),
             now.into(),

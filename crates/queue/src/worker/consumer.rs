@@ -165,5 +165,5 @@ impl Deref for HeldJob {
 }
 
 fn one(token: &str) -> Claim {
-    Claim { token: token.into(), count: 1 }
+    Claim { token: token.into(), count: 1, only_if_settled: true }
 }

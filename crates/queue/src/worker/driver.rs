@@ -173,7 +173,10 @@ impl Driver {
         let token = format!("{}:{}", self.id, self.claims).into();
         let served = &mut self.queues[position];
         let taken = served.outcomes.len().min(served.max_outcomes);
-        let request = Settle { outcomes: served.outcomes.drain(..taken).collect(), claim: Claim { token, count } };
+        let request = Settle {
+            outcomes: served.outcomes.drain(..taken).collect(),
+            claim: Claim { token, count, only_if_settled: false },
+        };
         served.is_ready = false;
         served.is_calling = true;
         let (terms, queue) = (Arc::clone(&self.terms), served.queue.clone());

@@ -155,6 +155,8 @@ async fn ending_one_job_claims_the_next_under_the_same_token() {
     assert_eq!((counts.of(JobState::Completed), counts.of(JobState::Failed)), (2, 1));
     rig.queue.add(job("echo", "d")).await.unwrap();
     assert_eq!(refusal(first.complete_and_claim(&consumer, text("twice")).await), Refusal::LockMissing);
+    let counts = rig.queue.counts().await.unwrap();
+    assert_eq!((counts.of(JobState::Waiting), counts.of(JobState::Active)), (1, 0), "nobody would know of the job");
 }
 
 #[tokio::test]
