@@ -249,8 +249,7 @@ impl Bench {
         let (node_keys, our_keys) =
             (normal::keyspace(node_keys, &run.aliases), normal::keyspace(our_keys, &run.aliases));
         let queue = run.claims.queue(&step.operation);
-        let (node, ours) =
-            (normal::answer(node, &run.aliases, &queue), normal::answer(ours, &run.aliases, &queue));
+        let (node, ours) = (normal::answer(node, &run.aliases, &queue), normal::answer(ours, &run.aliases, &queue));
         let mut difference = None;
         let places = compare((&node, &node_keys), (&ours, &our_keys));
         if !places.is_empty() {

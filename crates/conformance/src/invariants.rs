@@ -155,3 +155,6 @@ impl Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
