@@ -94,7 +94,7 @@ async fn a_drained_queue_holds_what_bullmq_leaves_in_it() {
 }
 
 #[tokio::test]
-async fn a_parent_elsewhere_keeps_its_priority_and_not_its_delay_when_its_child_is_drained() {
+async fn a_parent_elsewhere_keeps_its_priority_when_its_child_is_drained() {
     let pair = Pair::start().await;
     pair.flow(json!({ "name": "n", "queueName": "p", "opts": { "jobId": "urgent", "priority": 6, "delay": 5000 },
         "children": [{ "name": "n", "queueName": "q", "opts": { "jobId": "c" } }] }))
