@@ -1,7 +1,7 @@
 -- remove_unprocessed.lua: removes children that a job still waits for, a step of them at a time.
 --
 -- KEYS
---   1 the job  2 the job's dependencies
+--   1 the job's dependencies
 -- ARGV
 --   1 key prefix of the queue, with the trailing colon
 --   2 job id
@@ -10,13 +10,12 @@
 --   5 how many children a step looks at, roughly
 --   6 how many jobs may be below one of the children
 -- Reply
---   1 how many jobs were removed; -1 no such job; -100 when there are more jobs below a child than may go at once, and nothing was
+--   1 how many jobs were removed; -100 when there are more jobs below a child than may go at once, and nothing was
 --   removed in this step  2 where the next step begins  3 `1` when there is a next step
 -- Events
 --   `removed` per job, in its queue; `waiting` when the job waited for these children only
 -- Bounds
 --   the given numbers, a constant number of commands for each job, and a look through the list of its state
-if ARGV[4] == "0" and redis.call("EXISTS", KEYS[1]) == 0 then return { -1, "0", 0 } end
 local prefix, id, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local job_key, limit = prefix .. id, tonumber(ARGV[6])
 local UNPROCESSED = { ":dependencies" }
@@ -27,10 +26,10 @@ local function takes(child_prefix, child_id)
 end
 
 local page = { "0", {} }
-if ARGV[4] == "0" and redis.call("SCARD", KEYS[2]) <= tonumber(ARGV[5]) then
-    page[2] = redis.call("SMEMBERS", KEYS[2])
+if ARGV[4] == "0" and redis.call("SCARD", KEYS[1]) <= tonumber(ARGV[5]) then
+    page[2] = redis.call("SMEMBERS", KEYS[1])
 else
-    page = redis.call("SSCAN", KEYS[2], ARGV[4], "COUNT", ARGV[5])
+    page = redis.call("SSCAN", KEYS[1], ARGV[4], "COUNT", ARGV[5])
 end
 
 local chosen, count, is_more = {}, 0, page[1] ~= "0"

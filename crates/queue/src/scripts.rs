@@ -100,7 +100,7 @@ script!(
 script!(
     /// Removes children that have not been processed.
     REMOVE_UNPROCESSED = "remove_unprocessed", ["meta", "enqueue", "parent", "remove", "dedup", "states", "tree"],
-    ["<job>", "<job>:dependencies"]
+    ["<job>:dependencies"]
 );
 script!(
     /// Ends what a job is to its parent.

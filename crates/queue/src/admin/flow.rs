@@ -48,11 +48,10 @@ impl Queue {
 
     /// Removes the children that a job still waits for, with what they wait for in turn, in steps. Children that a
     /// worker holds or that have failed stay. The job goes back in line when it waits for none any more.
-    /// Returns how many jobs were removed.
+    /// Returns how many jobs were removed; a job that does not exist has no children.
     ///
     /// # Errors
-    /// [`QueueError::Refused`] when the job does not exist; [`QueueError::InvalidArgument`] when there are more than 10000
-    /// jobs below one child; [`QueueError::Redis`].
+    /// [`QueueError::InvalidArgument`] when there are more than 10000 jobs below one child; [`QueueError::Redis`].
     pub async fn remove_unprocessed_children(
         &self,
         id: &str,
@@ -70,11 +69,10 @@ impl Queue {
             ];
             let answer = self.script(&scripts::REMOVE_UNPROCESSED, Some(id), args).await?.into_list();
             let [count, next, is_more] = <[Reply; 3]>::try_from(answer).map_err(|_| unreadable())?;
-            match count.int() {
-                Some(TOO_MANY) => return Err(too_many()),
-                Some(-1) => return Err(QueueError::Refused { id: id.to_owned(), refusal: Refusal::JobMissing }),
-                _ => removed += count.count(),
+            if count.int() == Some(TOO_MANY) {
+                return Err(too_many());
             }
+            removed += count.count();
             let done = is_more.count() == 0;
             progress(Progress { jobs: removed, done });
             if done {
