@@ -78,12 +78,6 @@ pub static DIFFERENCES: &[Difference] = &[
         explains: line::places,
     },
     Difference {
-        id: "parents-delay",
-        sentence: "BullMQ forgets the delay of a parent that is released because its last child is removed; with us it \
-                   waits that long, as after its last child has finished.",
-        explains: line::delayed_parents,
-    },
-    Difference {
         id: "drained-iterations",
         sentence: "When a job of a scheduler stands in a line that is drained, BullMQ may drop that and keep the id of \
                    another; we keep the scheduler's.",

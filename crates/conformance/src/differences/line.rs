@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Moment;
-use super::look::{field, list, members, number, of_entry, sorted, stream};
+use super::look::{field, list, members, number, sorted};
 use crate::keyspace::Keyspace;
 use crate::operation::Operation;
 use crate::verdict::{Place, Unequal};
@@ -76,39 +76,6 @@ fn removes(operation: &Operation) -> bool {
             | Operation::Clean(_)
             | Operation::Obliterate(_)
     )
-}
-
-/// Parents that were waiting for children and have a delay: they wait with BullMQ and are delayed with us.
-pub(super) fn delayed_parents(moment: &Moment<'_>, unequal: &Unequal) -> bool {
-    let Place::Key(key) = &unequal.place else { return false };
-    let Some((queue, suffix)) = key.rsplit_once(':') else { return false };
-    let delayed = |keys: &Keyspace| members(keys, &format!("{queue}:delayed"));
-    let was_waiting = members(moment.before, &format!("{queue}:waiting-children"));
-    let theirs = delayed(moment.node.1);
-    let parents: Vec<String> = delayed(moment.ours.1).into_iter().filter(|id| !theirs.contains(id)).collect();
-    let is_parent = |id: &String| {
-        let waits = Line::of(moment.node.1, queue).all().contains(id);
-        waits && was_waiting.contains(id) && number(moment.ours.1, &format!("{queue}:{id}"), "delay") > 0
-    };
-    let others = |ids: &[String]| ids.iter().filter(|id| !parents.contains(id)).cloned().collect::<Vec<_>>();
-    let announced = |keys: &Keyspace| {
-        let is_other = |entry: &&Vec<(String, String)>| {
-            let is_parents = of_entry(entry, "jobId").is_some_and(|id| parents.iter().any(|parent| parent == id));
-            !(is_parents && matches!(of_entry(entry, "event"), Some("waiting" | "delayed")))
-        };
-        stream(keys, key).iter().filter(is_other).cloned().collect::<Vec<_>>()
-    };
-    let (node, ours) = (moment.node.1, moment.ours.1);
-    removes(moment.operation)
-        && !parents.is_empty()
-        && parents.iter().all(is_parent)
-        && match suffix {
-            "delayed" => others(&members(ours, key)) == members(node, key),
-            "wait" => others(list(node, key)) == list(ours, key),
-            "prioritized" => others(&members(node, key)) == members(ours, key),
-            "events" => announced(node) == announced(ours),
-            _ => false,
-        }
 }
 
 /// With us the jobs of schedulers stay in line, with BullMQ as many others do.
