@@ -5,6 +5,7 @@
 mod leftovers;
 mod line;
 mod markers;
+mod meantime;
 mod refusals;
 
 mod look;
@@ -75,7 +76,13 @@ pub static DIFFERENCES: &[Difference] = &[
         id: "place-in-line",
         sentence: "BullMQ forgets the priority or `lifo` of jobs that are promoted, retried in bulk, recovered or \
                    released by a removal; with us they keep their place in line.",
-        explains: line::places,
+        explains: |moment, unequal| line::places(moment, unequal) || meantime::removed_parents(moment, unequal),
+    },
+    Difference {
+        id: "kept-events",
+        sentence: "When its settings do not say how many events a queue keeps, BullMQ adds the default in those scripts \
+                   that need it; we do so in every one.",
+        explains: meantime::kept_events,
     },
     Difference {
         id: "drained-iterations",

@@ -61,6 +61,7 @@ struct Held {
     queue: String,
     id: String,
     token: String,
+    is_last: bool,
 }
 
 impl Generator {
@@ -183,7 +184,10 @@ impl Generator {
         if self.written(queue, id).is_none() {
             self.name(queue, &claimed["id"], Some(name));
         }
+        // Only the last claim of a job is a worker's: an earlier one under the same token would settle it, too.
+        self.held.iter_mut().filter(|held| held.queue == queue && held.id == id).for_each(|held| held.is_last = false);
         self.held.push(Held {
+            is_last: true,
             name: name.to_owned(),
             queue: queue.to_owned(),
             id: id.to_owned(),

@@ -64,6 +64,9 @@ pub async fn read(redis: &RedisClient, number: u8) -> Keyspace {
     reply.list().iter().map(entry).collect()
 }
 
+/// A database that nobody works in.
+const SPARE: u8 = 15;
+
 /// Makes database `to` hold what database `from` holds. What is private to one subject stays.
 ///
 /// # Panics
@@ -75,9 +78,21 @@ for _, key in ipairs(redis.call("KEYS", "*")) do
     if not key:find(":operator:", 1, true) then redis.call("DEL", key) end
 end
 redis.call("SELECT", ARGV[1])
-for _, key in ipairs(redis.call("KEYS", "*")) do redis.call("COPY", key, key, "DB", ARGV[2]) end
+for _, key in ipairs(redis.call("KEYS", "*")) do
+    if redis.call("TYPE", key).ok ~= "set" then
+        redis.call("COPY", key, key, "DB", ARGV[2])
+    else
+        -- A copy's members may come in another order, so that both get a copy.
+        redis.call("COPY", key, key, "DB", ARGV[3], "REPLACE")
+        redis.call("SELECT", ARGV[3])
+        for index = 1, 2 do redis.call("COPY", key, key, "DB", ARGV[index], "REPLACE") end
+        redis.call("DEL", key)
+        redis.call("SELECT", ARGV[1])
+    end
+end
 "#;
-    redis.call(&["EVAL", COPY, "0", &from.to_string(), &to.to_string()]).await.ok();
+    let (from, to, spare) = (from.to_string(), to.to_string(), SPARE.to_string());
+    redis.call(&["EVAL", COPY, "0", &from, &to, &spare]).await.ok();
 }
 
 /// Runs a command on database `number`.

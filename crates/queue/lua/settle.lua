@@ -53,7 +53,7 @@ elseif meta.concurrency and #outcomes > 0 and not is_paused_or_maxed(meta, keys.
     wake_now(keys.marker)
 end
 
-if has_finished and #jobs == 0 and next_due == 0 and rate_ttl == 0 and not meta.paused
+if has_finished and #jobs == 0 and next_due == 0 and rate_ttl == 0 and not (wanted[1] > 0 and meta.paused)
     and redis.call("LLEN", keys.active) == 0 and redis.call("LLEN", keys.wait) == 0
     and redis.call("ZCARD", keys.prioritized) == 0 then
     redis.call("XADD", keys.events, "*", "event", "drained")

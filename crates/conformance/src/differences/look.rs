@@ -35,3 +35,16 @@ pub(super) fn sorted<'a>(keys: &'a Keyspace, key: &str) -> &'a [(String, String)
 pub(super) fn members(keys: &Keyspace, key: &str) -> Vec<String> {
     sorted(keys, key).iter().map(|(member, _)| member.clone()).collect()
 }
+
+/// The entries of a stream.
+pub(super) fn stream<'a>(keys: &'a Keyspace, key: &str) -> &'a [Vec<(String, String)>] {
+    match keys.get(key).map(|entry| &entry.content) {
+        Some(Content::Stream(entries)) => entries,
+        _ => &[],
+    }
+}
+
+/// A field of a stream's entry.
+pub(super) fn of_entry<'a>(entry: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    entry.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+}

@@ -128,7 +128,10 @@ impl Generator {
     }
 
     pub(super) fn remove_unprocessed_children(&mut self, scene: &Scene<'_>) -> Option<Value> {
-        self.on_job(scene, "removeUnprocessedChildren", &["waiting-children", "active", "wait"])
+        let queue = self.queue();
+        // BullMQ finds no children below a job that is not there; we say that it is not.
+        let id = self.job_in(scene, &queue, &["waiting-children", "active", "wait"])?;
+        Some(json!({ "op": "removeUnprocessedChildren", "queue": queue, "id": id }))
     }
 
     pub(super) fn remove_child_dependency(&mut self, scene: &Scene<'_>) -> Option<Value> {

@@ -41,9 +41,8 @@ impl Generator {
 
     /// Options that jobs of flows have, too. Their ids are given: those that clients make up are new in each run, and
     /// so is the order in which the server holds them.
-    pub(super) fn flow_options(&mut self, scene: &Scene<'_>, queue: &str, is_child: bool) -> Value {
+    pub(super) fn flow_options(&mut self, id: String, is_child: bool) -> Value {
         let mut options = self.common_options();
-        let id = self.job_id(scene, queue);
         options.insert("jobId".to_owned(), id.into());
         if is_child && self.chance.percent(70) {
             options.insert(self.failure_policy().to_owned(), true.into());

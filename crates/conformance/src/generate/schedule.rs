@@ -54,7 +54,8 @@ impl Generator {
         if self.chance.percent(15) && repeat["immediately"].is_null() {
             repeat["startDate"] = (now_ms + self.chance.one_of([0, 2500, 120_000])).into();
         }
-        if self.chance.percent(15) {
+        // A start after the end is refused by us and never reached with BullMQ.
+        if self.chance.percent(15) && repeat["startDate"].is_null() {
             repeat["endDate"] = (now_ms + self.chance.one_of([3000, 200_000, 86_400_000])).into();
         }
         repeat

@@ -158,8 +158,8 @@ impl Generator {
 
     /// A job that is held at this moment.
     pub(super) fn held_now(&mut self, scene: &Scene<'_>) -> Option<Held> {
-        let live: Vec<Held> =
-            self.held.iter().filter(|held| scene.is_held(&held.queue, &held.id, &held.token)).cloned().collect();
+        let is_live = |held: &&Held| held.is_last && scene.is_held(&held.queue, &held.id, &held.token);
+        let live: Vec<Held> = self.held.iter().filter(is_live).cloned().collect();
         self.chance.pick(&live).cloned()
     }
 

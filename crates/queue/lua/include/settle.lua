@@ -1,5 +1,5 @@
 -- include/settle.lua: the outcomes of jobs that ran, a whole batch at a time.
--- Uses: enqueue, meta, parent, remove, dedup, metrics. Bounds: a constant number of commands per job and per batch, and
+-- Uses: enqueue, meta, parent, remove, dedup, metrics, promote. Bounds: a constant number of commands per job and per batch, and
 -- the keep policies' own limits.
 
 local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
@@ -203,6 +203,13 @@ local function hand_back(_, keys, outcome, fields, add_event)
     add_event("event", "waiting", "jobId", id, "prev", "active")
 end
 
+local function has_kind(accepted, kind)
+    for _, pair in ipairs(accepted) do
+        if pair[1][KIND] == kind then return true end
+    end
+    return false
+end
+
 -- Settles the outcomes and returns the refused, whether a job finished, and the limiter's value. The record of an outcome
 -- is the argument that many places after `records_at`; finished jobs are counted for `max_minutes`, if that is given.
 local function settle(prefix, keys, outcomes, meta, now, history_max, records_at, max_minutes)
@@ -212,6 +219,8 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
     local add_event = event_writer(keys.events, meta.max_events)
     local history, has_finished, has_waiting, has_delayed = {}, false, false, false
     local counted = { [COMPLETED] = 0, [FAILED] = 0 }
+    -- What was due before a job is tried again goes before it.
+    if has_kind(accepted, RETRIED) then promote_due(prefix, keys, now) end
     for _, pair in ipairs(accepted) do
         local outcome, fields = pair[1], pair[2]
         local kind = outcome[KIND]

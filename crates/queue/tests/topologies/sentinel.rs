@@ -36,8 +36,15 @@ async fn work_through(group: &mut RedisSentinel, leave: impl AsyncFnOnce(&mut Re
     })
     .await;
     let new = leave(group).await;
+    // Not through the queue: its connection may still read the old master, which knew of more than it passed on.
+    let client = group.server(new).client().await;
+    eventually("every job to be completed on the new master", async || {
+        let completed = client.call(&["ZCARD", "bull:q:completed"]).await.int();
+        (u64::try_from(completed) == Ok(JOBS)).then_some(())
+    })
+    .await;
     finished(&queue, JOBS, 0).await;
-    let entries = group.server(new).client().await.call(&["XRANGE", "bull:q:events", "-", "+"]).await;
+    let entries = client.call(&["XRANGE", "bull:q:events", "-", "+"]).await;
     let mut completions: BTreeMap<String, u32> = BTreeMap::new();
     for entry in entries.list() {
         let fields = entry.list()[1].map();
