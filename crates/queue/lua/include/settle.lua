@@ -1,6 +1,6 @@
 -- include/settle.lua: the outcomes of jobs that ran, a whole batch at a time.
--- Uses: enqueue, meta, parent, remove, dedup, metrics, promote. Bounds: a constant number of commands per job and per batch, and
--- the keep policies' own limits.
+-- Uses: enqueue, meta, parent, remove, dedup, metrics, promote. Bounds: a constant number of commands per job and per
+-- batch, and the keep policies' own limits.
 
 local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
 local LOCK_MISMATCH, FAILED_CHILDREN, NOTHING_PENDING = -6, -9, 1
