@@ -5,7 +5,7 @@ import { input, print } from './lines.mjs';
 
 const queues = new Map();
 let worker;
-let waits = [];
+let notes = { ran: 0, waitsUs: [] };
 
 const operations = {
   add: async ({ queue, count, flight, bulk, payload }) => {
@@ -41,7 +41,8 @@ const operations = {
 
   startWorker: async ({ queue, concurrency }) => {
     const echo = async ({ data }) => {
-      if (data.at_us) waits.push(Math.max(0, nowUs() - data.at_us));
+      notes.ran++;
+      if (data.at_us) notes.waitsUs.push(Math.max(0, nowUs() - data.at_us));
       return null;
     };
     worker = new bullmq.Worker(queue, echo, { prefix, connection: connection(), concurrency });
@@ -51,9 +52,9 @@ const operations = {
   stopWorker: async () => {
     await worker?.close();
     worker = undefined;
-    const waitsUs = waits;
-    waits = [];
-    return { waitsUs };
+    const noted = notes;
+    notes = { ran: 0, waitsUs: [] };
+    return noted;
   },
 };
 

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: provides Redis, Node and the peers, and runs the bench in release mode with the same arguments.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::failure::Result;
@@ -19,7 +21,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     provide::npm_packages()?;
     let path = program::path_with(&found);
     let peers = root().join("bench/peers");
-    let target = root().join("target/peers");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("peers");
     let mut build = cargo();
     build.args(["build", "--release", "--quiet", "--manifest-path"]).arg(peers.join("Cargo.toml"));
     program::run(build.arg("--target-dir").arg(&target))?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use operator_testkit::{RedisClient, RedisServer};
 
 use crate::Arguments;
+use crate::about::About;
 use crate::figures::Figures;
 use crate::peers::{Peer, Running};
 use crate::report::{Results, Summary, print_json, print_table};
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: &Arguments) -> ExitCode {
         let jobs = if arguments.quick { workload.jobs.1 } else { workload.jobs.0 };
         let measured = rounds_of(workload, jobs, rounds, arguments, &server, &redis, rate).await;
         for (peer, figures) in measured {
+            let jobs = workload::jobs_for(peer, workload, jobs);
             results.insert((workload.name, peer), Summary::of(jobs, &figures));
         }
         if let Some(bullmq) = results.get(&("process, concurrency 10", Peer::BullMq)) {
@@ -46,7 +48,7 @@ pub(crate) async fn run(arguments: &Arguments) -> ExitCode {
     }
     let order: Vec<&'static str> = workloads.iter().map(|workload| workload.name).collect();
     let verdicts = targets::verdicts(&results);
-    let about = about(&redis, arguments, rounds, rate).await;
+    let about = About::of(&redis, arguments, rounds, rate).await;
     let print = if arguments.json { print_json } else { print_table };
     print(&order, &results, &verdicts, &about);
     if verdicts.iter().all(|verdict| verdict.is_met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -77,7 +79,8 @@ async fn rounds_of(
     for round in 0..rounds {
         for peer in Peer::ALL.into_iter().filter(|peer| takes_part(*peer, workload, arguments)) {
             let mut running = Running::start(peer, &programs, &server.url()).await;
-            let figures = workload::run(workload, jobs, peer, &mut running, redis, rate).await;
+            let jobs = workload::jobs_for(peer, workload, jobs);
+            let figures = workload::run(workload, jobs, &mut running, redis, rate).await;
             eprintln_progress(workload, peer, round, &figures);
             measured.entry(peer).or_default().push(figures);
         }
@@ -97,15 +100,4 @@ fn takes_part(peer: Peer, workload: &Workload, arguments: &Arguments) -> bool {
 #[expect(clippy::print_stderr, reason = "a long run says how far it is")]
 fn eprintln_progress(workload: &Workload, peer: Peer, round: usize, figures: &Figures) {
     eprintln!("{:<34} {:<15} round {}: {:>8.0} jobs/s", workload.name, peer.name(), round + 1, figures.jobs_per_second);
-}
-
-async fn about(redis: &RedisClient, arguments: &Arguments, rounds: usize, rate: f64) -> String {
-    let server = redis.info("server").await;
-    let version = server.get("redis_version").cloned().unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "redis {version}, appendonly {}, {cores} cores, {rounds} rounds, latency at {rate:.0} jobs/s; \
-         medians, ± is half the spread",
-        arguments.aof
-    )
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use operator_testkit::RedisClient;
 use serde::Serialize;
 
-/// Commands that the bench sends itself while it measures; no peer uses them.
-const OWN_COMMANDS: [&str; 4] = ["zlexcount", "info", "config", "memory"];
+use crate::peers::{Peer, Running};
 
 /// What one run of a workload came to.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -26,40 +25,54 @@ pub(crate) struct Figures {
     pub(crate) wire_bytes_per_job: f64,
     /// Resident memory of the peer's process at the end, in MiB.
     pub(crate) peer_mib: f64,
+    /// Memory of Redis per job that waits, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) redis_bytes_per_job: Option<u64>,
     /// Wait from the add to the start of the job in microseconds, median and 99th percentile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wait_us: Option<(u64, u64)>,
+    /// How often each command was called per job.
+    pub(crate) calls: BTreeMap<String, f64>,
 }
 
-/// Figures at one moment.
-pub(crate) struct Mark {
-    at: Instant,
+/// Where things stood when a measurement began.
+pub(crate) struct Mark<'a> {
+    redis: &'a RedisClient,
+    peer: Peer,
+    process: u32,
     redis_cpu: f64,
     peer_cpu: Duration,
-    wire_bytes: u64,
+    at: Instant,
 }
 
-impl Mark {
-    /// Notes where things stand, and has Redis count commands from zero.
-    pub(crate) async fn set(redis: &RedisClient, peer: u32) -> Self {
-        redis.call(&["CONFIG", "RESETSTAT"]).await.ok();
-        Self { redis_cpu: main_thread_seconds(redis).await, peer_cpu: cpu_of(peer), wire_bytes: 0, at: Instant::now() }
+impl<'a> Mark<'a> {
+    /// Notes where things stand, and has Redis count commands and bytes from zero.
+    pub(crate) async fn set(redis: &'a RedisClient, running: &Running) -> Self {
+        let process = running.id();
+        redis.reset_stats().await;
+        let redis_cpu = main_thread_seconds(redis).await;
+        Self { redis, peer: running.peer, process, redis_cpu, peer_cpu: cpu_of(process), at: Instant::now() }
     }
 
     /// What `jobs` jobs have cost since.
-    pub(crate) async fn figures(&self, redis: &RedisClient, peer: u32, jobs: usize) -> Figures {
+    pub(crate) async fn figures(&self, jobs: usize) -> Figures {
         let took = self.at.elapsed();
         let per_job = |total: f64| total / jobs.max(1) as f64;
-        let redis_cpu = main_thread_seconds(redis).await - self.redis_cpu;
-        let peer_cpu = cpu_of(peer).saturating_sub(self.peer_cpu);
+        let peer_cpu = cpu_of(self.process).saturating_sub(self.peer_cpu);
+        let redis_cpu = main_thread_seconds(self.redis).await - self.redis_cpu;
+        let wire_bytes = wire_bytes(self.redis).await;
+        let calls = self.redis.command_stats().await.into_iter().filter(|(name, _)| self.peer.is_counted(name));
+        let calls: BTreeMap<String, f64> = calls.map(|(name, calls)| (name, per_job(calls as f64))).collect();
         Figures {
             jobs_per_second: jobs as f64 / took.as_secs_f64(),
-            commands_per_job: per_job(commands(redis).await as f64),
+            commands_per_job: calls.values().sum(),
             redis_us_per_job: per_job(redis_cpu * 1e6),
             peer_us_per_job: per_job(peer_cpu.as_secs_f64() * 1e6),
-            wire_bytes_per_job: per_job((wire_bytes(redis).await - self.wire_bytes) as f64),
-            peer_mib: resident_mib(peer),
+            wire_bytes_per_job: per_job(wire_bytes as f64),
+            peer_mib: resident_mib(self.process),
+            redis_bytes_per_job: None,
             wait_us: None,
+            calls,
         }
     }
 }
@@ -70,12 +83,6 @@ async fn main_thread_seconds(redis: &RedisClient) -> f64 {
     let main = seconds("used_cpu_sys_main_thread").zip(seconds("used_cpu_user_main_thread"));
     let (system, user) = main.unwrap_or_else(|| (seconds("used_cpu_sys").unwrap(), seconds("used_cpu_user").unwrap()));
     system + user
-}
-
-async fn commands(redis: &RedisClient) -> u64 {
-    let calls: BTreeMap<String, u64> = redis.command_stats().await;
-    let is_own = |name: &str| OWN_COMMANDS.iter().any(|own| name.starts_with(own));
-    calls.iter().filter(|(name, _)| !is_own(name)).map(|(_, calls)| calls).sum()
 }
 
 async fn wire_bytes(redis: &RedisClient) -> u64 {

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "its tables and JSON are what it is for")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has nothing to report")]
 
+mod about;
 mod figures;
 mod ours;
 mod peers;

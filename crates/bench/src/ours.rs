@@ -8,18 +8,18 @@ use futures::stream::{StreamExt, iter};
 use operator_core::{Failure, Json, NewJob, QueueName};
 use operator_queue::worker::{ClaimedJob, Handler, Worker, WorkerOptions};
 use operator_queue::{Queue, QueueError, Redis, RedisConfig};
-use peer_protocol::{Add, Answer, Data, Request, Waits, steadily, taken};
+use peer_protocol::{Add, Answer, Data, Notes, Request, steadily};
 
 /// As many entries as a worker's default setting leaves.
 const HISTORY_MAX_ENTRIES: u64 = 100_000;
 
-/// Notes how long a job waited, and has nothing else to do.
-struct Echo(Waits);
+/// Notes that a job ran, and has nothing else to do.
+struct Echo(Notes);
 
 impl Handler for Echo {
     fn run(&self, claimed: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
         let data: Data = claimed.job.data.decode().unwrap();
-        data.note_wait(&self.0);
+        self.0.take(&data);
         Box::pin(async { Ok(Json::null()) })
     }
 }
@@ -27,7 +27,7 @@ impl Handler for Echo {
 pub(crate) async fn serve(redis_url: &str) {
     let config = RedisConfig::new(redis_url);
     let redis = Redis::connect(&config).await.unwrap();
-    let waits = Waits::default();
+    let notes = Notes::default();
     let mut worker: Option<Worker> = None;
     peer_protocol::serve(async |request| match request {
         Request::Add(how) => add(&open(&redis, &how.queue), how).await,
@@ -41,14 +41,14 @@ pub(crate) async fn serve(redis_url: &str) {
                 history_max_entries: Some(HISTORY_MAX_ENTRIES),
                 ..WorkerOptions::new([QueueName::new(queue)?]).with_concurrency(concurrency)
             };
-            worker = Some(Worker::start(&config, options, Arc::new(Echo(Arc::clone(&waits)))).await?);
+            worker = Some(Worker::start(&config, options, Arc::new(Echo(notes.clone()))).await?);
             Ok(Answer::default())
         }
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.stop(Duration::from_secs(5)).await;
             }
-            Ok::<_, QueueError>(Answer { waits_us: taken(&waits), ..Answer::default() })
+            Ok::<_, QueueError>(notes.answer())
         }
     })
     .await;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use operator_testkit::RedisClient;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -30,12 +31,35 @@ impl Peer {
         }
     }
 
-    /// The key whose size says how many jobs of `queue` are done.
-    pub(crate) fn done_key(self, queue: &str) -> String {
-        match self {
-            Self::Apalis => format!("{queue}:done"),
-            _ => format!("bull:{queue}:completed"),
-        }
+    /// Whether its keys are BullMQ's, so that its workers obey the queue's settings.
+    pub(crate) const fn has_wire(self) -> bool {
+        matches!(self, Self::Operator | Self::BullMq | Self::BullMqOfficial)
+    }
+
+    /// How many jobs are done. It is asked with commands that the peer does not use, so that they can be left out of its
+    /// count.
+    pub(crate) async fn done(self, queue: &str, redis: &RedisClient) -> usize {
+        let answer = match self {
+            Self::Apalis => redis.call(&["SCARD", &format!("{queue}:done")]).await,
+            _ => redis.call(&["ZLEXCOUNT", &format!("bull:{queue}:completed"), "-", "+"]).await,
+        };
+        answer.int().try_into().unwrap()
+    }
+
+    /// How many jobs wait. apalis keeps those that are due at once among the scheduled until a worker looks.
+    pub(crate) async fn waiting(self, queue: &str, redis: &RedisClient) -> usize {
+        let answer = match self {
+            Self::Apalis => redis.call(&["ZCARD", &format!("{queue}:scheduled")]).await,
+            _ => redis.call(&["LLEN", &format!("bull:{queue}:wait")]).await,
+        };
+        answer.int().try_into().unwrap()
+    }
+
+    /// The commands that [`Peer::done`] and the bench itself send.
+    pub(crate) fn is_counted(self, command: &str) -> bool {
+        let asks = if self == Self::Apalis { "scard" } else { "zlexcount" };
+        let name = command.split('|').next().unwrap_or(command);
+        name != asks && !["info", "config"].contains(&name)
     }
 
     fn command(self, programs: &Path, redis_url: &str) -> Command {
@@ -58,6 +82,7 @@ impl Peer {
 
 /// A peer's process.
 pub(crate) struct Running {
+    pub(crate) peer: Peer,
     child: Child,
     stdin: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
@@ -70,7 +95,7 @@ impl Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", peer.name()));
         let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut running = Self { stdin: child.stdin.take().unwrap(), child, answers };
+        let mut running = Self { peer, stdin: child.stdin.take().unwrap(), child, answers };
         running.answer().await;
         running
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::about::About;
 use crate::figures::Figures;
 use crate::peers::Peer;
 use crate::targets::Verdict;
@@ -46,6 +47,8 @@ impl Summary {
                 peer_us_per_job: median(|round| round.peer_us_per_job),
                 wire_bytes_per_job: median(|round| round.wire_bytes_per_job),
                 peer_mib: median(|round| round.peer_mib),
+                redis_bytes_per_job: rounds.last().and_then(|round| round.redis_bytes_per_job),
+                calls: rounds.last().map_or_else(BTreeMap::new, |round| round.calls.clone()),
                 wait_us: waits(|waits| waits.0).zip(waits(|waits| waits.1)),
             },
         }
@@ -60,22 +63,23 @@ fn spread_of(round: &Figures) -> f64 {
 /// What was measured, by workload and peer.
 pub(crate) type Results = BTreeMap<(&'static str, Peer), Summary>;
 
-pub(crate) fn print_table(order: &[&'static str], results: &Results, verdicts: &[Verdict], about: &str) {
+pub(crate) fn print_table(order: &[&'static str], results: &Results, verdicts: &[Verdict], about: &About) {
     println!("{about}\n");
     println!(
-        "| {:<34} | {:<15} | {:>9} | {:>5} | {:>8} | {:>9} | {:>9} | {:>7} | {:>6} | {:>15} |",
-        "workload", "peer", "jobs/s", "±", "cmds/job", "redis µs", "peer µs", "bytes", "MiB", "p50 / p99 µs"
+        "| {:<34} | {:<15} | {:>9} | {:>5} | {:>8} | {:>9} | {:>9} | {:>7} | {:>6} | {:>7} | {:>15} |",
+        "workload", "peer", "jobs/s", "±", "cmds/job", "redis µs", "peer µs", "bytes", "MiB", "B/job", "p50 / p99 µs"
     );
     println!(
-        "|{:-<36}|{:-<17}|{:->11}|{:->7}|{:->10}|{:->11}|{:->11}|{:->9}|{:->8}|{:->17}|",
-        "", "", "", "", "", "", "", "", "", ""
+        "|{:-<36}|{:-<17}|{:->11}|{:->7}|{:->10}|{:->11}|{:->11}|{:->9}|{:->8}|{:->9}|{:->17}|",
+        "", "", "", "", "", "", "", "", "", "", ""
     );
     for workload in order {
         for peer in Peer::ALL {
             let Some(Summary { median, noise, .. }) = results.get(&(*workload, peer)) else { continue };
+            let stored = median.redis_bytes_per_job.map_or(String::new(), |bytes| bytes.to_string());
             let waits = median.wait_us.map_or(String::new(), |(p50, p99)| format!("{p50} / {p99}"));
             println!(
-                "| {workload:<34} | {:<15} | {:>9.0} | {:>4.0}% | {:>8.2} | {:>9.1} | {:>9.1} | {:>7.0} | {:>6.0} | {waits:>15} |",
+                "| {workload:<34} | {:<15} | {:>9.0} | {:>4.0}% | {:>8.2} | {:>9.1} | {:>9.1} | {:>7.0} | {:>6.0} | {stored:>7} | {waits:>15} |",
                 peer.name(),
                 median.jobs_per_second,
                 noise * 100.0,
@@ -95,7 +99,7 @@ pub(crate) fn print_table(order: &[&'static str], results: &Results, verdicts: &
     }
 }
 
-pub(crate) fn print_json(order: &[&'static str], results: &Results, verdicts: &[Verdict], about: &str) {
+pub(crate) fn print_json(order: &[&'static str], results: &Results, verdicts: &[Verdict], about: &About) {
     let measured: Vec<_> = order
         .iter()
         .flat_map(|workload| Peer::ALL.map(|peer| (*workload, peer)))

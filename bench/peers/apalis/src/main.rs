@@ -1,9 +1,9 @@
-//! apalis on Redis, driven by the bench. It pushes jobs one by one; a bulk is as many pushes under way.
+//! apalis on Redis, driven by the bench.
 
 use apalis::prelude::*;
 use apalis_redis::{Config, RedisStorage};
 use futures::stream::{StreamExt, iter};
-use peer_protocol::{Add, Answer, Data, Request, Waits, serve, steadily, taken};
+use peer_protocol::{Add, Answer, Data, Notes, Request, now_us, serve, steadily};
 use tokio::task::JoinHandle;
 
 type Storage = RedisStorage<Data, apalis_redis::ConnectionManager>;
@@ -11,18 +11,25 @@ type Storage = RedisStorage<Data, apalis_redis::ConnectionManager>;
 #[tokio::main]
 async fn main() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL says where the server is");
-    let waits = Waits::default();
+    let notes = Notes::default();
     let mut worker: Option<JoinHandle<()>> = None;
     serve(async |request| match request {
         Request::Add(Add { queue, count, flight, bulk, payload }) => {
             let storage = open(&url, &queue, 100).await?;
             let data = Data::of(payload);
+            if bulk > 0 {
+                for first in (0..count).step_by(bulk) {
+                    let jobs = vec![data.clone(); bulk.min(count - first)];
+                    storage.clone().push_bulk(jobs).await.map_err(|error| error.to_string())?;
+                }
+                return Ok(Answer::default());
+            }
             let mut adds = iter(0..count)
                 .map(|_| {
                     let (mut storage, data) = (storage.clone(), data.clone());
                     async move { storage.push(data).await.map_err(|error| error.to_string()) }
                 })
-                .buffer_unordered(flight.max(bulk));
+                .buffer_unordered(flight);
             while let Some(added) = adds.next().await {
                 added?;
             }
@@ -36,19 +43,26 @@ async fn main() {
         }
         Request::StartWorker { queue, concurrency } => {
             let storage = open(&url, &queue, concurrency).await?;
-            let noted = waits.clone();
-            let run = WorkerBuilder::new("bench").backend(storage).concurrency(concurrency).build(move |data: Data| {
-                data.note_wait(&noted);
-                async { Ok::<(), std::io::Error>(()) }
-            });
-            worker = Some(tokio::spawn(async move { drop(run.run().await) }));
+            let notes = notes.clone();
+            let run = WorkerBuilder::new(format!("bench-{}", now_us()))
+                .backend(storage)
+                .concurrency(concurrency)
+                .build(move |data: Data| {
+                    notes.take(&data);
+                    async { Ok::<(), std::io::Error>(()) }
+                });
+            worker = Some(tokio::spawn(async move {
+                if let Err(error) = run.run().await {
+                    eprintln!("the worker ended: {error}");
+                }
+            }));
             Ok(Answer::default())
         }
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.abort();
             }
-            Ok::<_, String>(Answer { waits_us: taken(&waits), ..Answer::default() })
+            Ok::<_, String>(notes.answer())
         }
     })
     .await;

@@ -3,13 +3,13 @@
 use bullmq::options::{QueueOptions, RedisConnectionOptions, WorkerOptions};
 use bullmq::{BulkJob, Error, Queue, Worker};
 use futures::stream::{StreamExt, iter};
-use peer_protocol::{Add, Answer, Data, Request, Waits, serve, steadily, taken};
+use peer_protocol::{Add, Answer, Data, Notes, Request, serve, steadily};
 
 #[tokio::main]
 async fn main() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL says where the server is");
     let connection = || RedisConnectionOptions { url: url.clone(), ..RedisConnectionOptions::default() };
-    let waits = Waits::default();
+    let notes = Notes::default();
     let mut worker: Option<Worker> = None;
     serve(async |request| match request {
         Request::Add(how) => add(&open(&how.queue, connection()).await?, how).await,
@@ -19,10 +19,10 @@ async fn main() {
             Ok(Answer::default())
         }
         Request::StartWorker { queue, concurrency } => {
-            let noted = waits.clone();
+            let notes = notes.clone();
             let processor = move |job: bullmq::Job, _| {
                 let data: Data = serde_json::from_value(job.data().clone()).expect("the bench's own data");
-                data.note_wait(&noted);
+                notes.take(&data);
                 async { Ok(serde_json::Value::Null) }
             };
             let options = WorkerOptions { connection: connection(), concurrency, ..WorkerOptions::default() };
@@ -33,7 +33,7 @@ async fn main() {
             if let Some(worker) = worker.take() {
                 worker.close(5000).await?;
             }
-            Ok(Answer { waits_us: taken(&waits), ..Answer::default() })
+            Ok(notes.answer())
         }
     })
     .await;

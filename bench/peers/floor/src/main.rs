@@ -1,7 +1,9 @@
 //! The commands that a job costs Operator, sent plain and pipelined, without scripts and without any safety: a floor
 //! for what the same keys can cost. It is no queue: it knows one producer and one worker that never fails.
 
-use peer_protocol::{Add, Answer, Data, Request, Waits, now_us, serve, taken};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use peer_protocol::{Add, Answer, Data, Notes, Request, now_us, serve};
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, pipe};
 use tokio::task::JoinHandle;
@@ -14,7 +16,7 @@ async fn main() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL says where the server is");
     let client = redis::Client::open(url).expect("the URL is a redis URL");
     let connection = client.get_multiplexed_async_connection().await.expect("the server answers");
-    let waits = Waits::default();
+    let notes = Notes::default();
     let mut worker: Option<JoinHandle<RedisResult<()>>> = None;
     serve(async |request| match request {
         Request::Add(how) => add(connection.clone(), how).await,
@@ -22,14 +24,14 @@ async fn main() {
             Ok(Answer { error: Some("the floor has no latency".into()), ..Answer::default() })
         }
         Request::StartWorker { queue, concurrency } => {
-            worker = Some(tokio::spawn(work(connection.clone(), queue, concurrency.min(BATCH), waits.clone())));
+            worker = Some(tokio::spawn(work(connection.clone(), queue, concurrency.min(BATCH), notes.clone())));
             Ok(Answer::default())
         }
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.abort();
             }
-            Ok::<_, redis::RedisError>(Answer { waits_us: taken(&waits), ..Answer::default() })
+            Ok::<_, redis::RedisError>(notes.answer())
         }
     })
     .await;
@@ -40,7 +42,7 @@ async fn add(mut connection: MultiplexedConnection, how: Add) -> RedisResult<Ans
     let data = serde_json::to_string(&Data::of(payload)).expect("text can be encoded");
     let size = if bulk > 0 { bulk } else { flight };
     for first in (0..count).step_by(size) {
-        let ids: Vec<String> = (first..count.min(first + size)).map(|id| format!("job-{id}")).collect();
+        let ids: Vec<String> = (first..count.min(first + size)).map(|_| next_id()).collect();
         let mut pipe = pipe();
         pipe.cmd("INCRBY").arg(format!("bull:{queue}:id")).arg(ids.len()).ignore();
         for id in &ids {
@@ -66,7 +68,13 @@ async fn add(mut connection: MultiplexedConnection, how: Add) -> RedisResult<Ans
     Ok(Answer::default())
 }
 
-async fn work(mut connection: MultiplexedConnection, queue: String, batch: usize, waits: Waits) -> RedisResult<()> {
+/// As long as the ids that Operator makes.
+fn next_id() -> String {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    format!("00000000-0000-7000-8000-{:012}", LAST.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn work(mut connection: MultiplexedConnection, queue: String, batch: usize, notes: Notes) -> RedisResult<()> {
     let key = |suffix: &str| format!("bull:{queue}:{suffix}");
     let mut finished: Vec<String> = Vec::new();
     loop {
@@ -105,7 +113,7 @@ async fn work(mut connection: MultiplexedConnection, queue: String, batch: usize
         for job in jobs {
             let data = job.into_iter().nth(1).flatten().unwrap_or_default();
             let data: Data = serde_json::from_str(&data).expect("the bench's own data");
-            data.note_wait(&waits);
+            notes.take(&data);
         }
         finished = ids;
     }

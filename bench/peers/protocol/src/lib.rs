@@ -2,6 +2,7 @@
 //!
 //! Times of single jobs are in microseconds since the epoch, so that what one process stamps another can compare.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -33,7 +34,7 @@ pub enum Request {
         /// How many jobs at a time.
         concurrency: usize,
     },
-    /// Stops the worker and answers with the waits.
+    /// Stops the worker and answers with what its jobs noted.
     StopWorker,
 }
 
@@ -57,7 +58,9 @@ pub struct Add {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
-    /// Waits of the worker's jobs in microseconds, from the stamp in their data to their start.
+    /// How many jobs the worker has run.
+    pub ran: u64,
+    /// Their waits in microseconds, from the stamp in their data to their start, in the order in which they started.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_us: Vec<u64>,
     /// What went wrong.
@@ -65,8 +68,33 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-/// The waits of a worker's jobs, shared with its processor.
-pub type Waits = Arc<Mutex<Vec<u64>>>;
+/// What a worker's jobs note, shared with its processor.
+#[derive(Debug, Clone, Default)]
+pub struct Notes(Arc<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    ran: AtomicU64,
+    waits_us: Mutex<Vec<u64>>,
+}
+
+impl Notes {
+    /// A job with this data starts now.
+    pub fn take(&self, data: &Data) {
+        self.0.ran.fetch_add(1, Ordering::Relaxed);
+        if let Some(at) = data.at_us {
+            self.0.waits_us.lock().unwrap().push(now_us().saturating_sub(at));
+        }
+    }
+
+    /// What was noted so far, as the answer to [`Request::StopWorker`]; the notes are empty after it.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let ran = self.0.ran.swap(0, Ordering::Relaxed);
+        let waits_us = std::mem::take(&mut *self.0.waits_us.lock().unwrap());
+        Answer { ran, waits_us, error: None }
+    }
+}
 
 /// The data of a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,13 +117,6 @@ impl Data {
     #[must_use]
     pub fn now() -> Self {
         Self { at_us: Some(now_us()), payload: String::new() }
-    }
-
-    /// Notes how long a job waited that starts now.
-    pub fn note_wait(&self, waits: &Waits) {
-        if let Some(at) = self.at_us {
-            waits.lock().unwrap().push(now_us().saturating_sub(at));
-        }
     }
 }
 
@@ -126,12 +147,6 @@ pub async fn steadily<E>(count: usize, rate: f64, add: impl AsyncFn() -> Result<
         }
     }
     Ok(())
-}
-
-/// Takes what has been noted so far.
-#[must_use]
-pub fn taken(waits: &Waits) -> Vec<u64> {
-    std::mem::take(&mut waits.lock().unwrap())
 }
 
 /// Answers requests until stdin ends.
