@@ -8,5 +8,6 @@ mod topologies {
     mod life;
     mod sentinel;
     mod single;
+    mod slots;
     mod tls;
 }

@@ -48,7 +48,8 @@ pub(super) struct Driver {
     tasks: JoinSet<Finished>,
     /// Calls under way.
     calls: FuturesUnordered<BoxFuture<'static, Called>>,
-    /// Slots promised to claims whose answer is not here yet.
+    /// Slots that are taken by no running job and yet not free: promised to claims whose answer is not here yet, or
+    /// those of jobs whose scheduler is being advanced.
     promised: usize,
     /// Unique for each start of a process; the first part of every token.
     id: Uuid,
@@ -145,7 +146,7 @@ impl Driver {
             if self.queues[position].is_calling || self.queues[position].is_blocked(now) {
                 continue;
             }
-            if let Some(claim) = self.queues[position].lost_claims.pop() {
+            if let Some(claim) = self.queues[position].lost_claim.take() {
                 self.send_reclaim(position, claim);
             } else if !self.queues[position].outcomes.is_empty() || self.wants_jobs(position) {
                 self.send_settle(position);
@@ -168,7 +169,11 @@ impl Driver {
         // After a refused call outcomes go by themselves, because the claim may have been what was refused.
         let is_careful = served.max_outcomes < MAX_OUTCOMES && !served.outcomes.is_empty();
         let count = if self.drain.is_some() || is_careful { 0 } else { self.free().min(MAX_CLAIM) };
-        self.promised += count;
+        if count > 0 {
+            self.promise(position, count);
+            // A queue that was not asked because no slot was free stays in line for one.
+            self.queues[position].is_ready = false;
+        }
         self.claims += 1;
         let token = format!("{}:{}", self.id, self.claims).into();
         let served = &mut self.queues[position];
@@ -177,7 +182,6 @@ impl Driver {
             outcomes: served.outcomes.drain(..taken).collect(),
             claim: Claim { token, count, only_if_settled: false },
         };
-        served.is_ready = false;
         served.is_calling = true;
         let (terms, queue) = (Arc::clone(&self.terms), served.queue.clone());
         self.calls.push(Box::pin(async move {

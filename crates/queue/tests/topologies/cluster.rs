@@ -15,7 +15,7 @@ use super::life::{finished, live, options};
 use crate::rig::{Script, job};
 
 /// A queue name for each of the three masters, in their order.
-async fn names(cluster: &RedisCluster) -> Vec<String> {
+pub(super) async fn names(cluster: &RedisCluster) -> Vec<String> {
     let mut names = vec![String::new(); 3];
     for letter in 'a'..='z' {
         let name = format!("{{{letter}}}");
@@ -26,7 +26,7 @@ async fn names(cluster: &RedisCluster) -> Vec<String> {
     names
 }
 
-fn queues(redis: &Redis, names: &[String]) -> Vec<Queue> {
+pub(super) fn queues(redis: &Redis, names: &[String]) -> Vec<Queue> {
     names.iter().map(|name| Queue::new(redis, QueueName::new(name.as_str()).unwrap())).collect()
 }
 

@@ -1,10 +1,13 @@
 //! A worker paused, resumed and given more or fewer slots while it runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use operator_core::{JobOptions, JobState};
+use operator_core::{JobOptions, JobState, QueueName};
+use operator_queue::Queue;
 use operator_queue::worker::{Worker, WorkerOptions};
 use operator_testkit::wait::eventually;
+use tokio::sync::mpsc;
 
 use crate::journal::{journal, most_at_a_time};
 use crate::rig::{Rig, job, options, with};
@@ -178,4 +181,26 @@ async fn a_worker_stopped_before_a_job_is_due_wakes_another() {
         None
     })
     .await;
+}
+
+#[tokio::test]
+async fn queues_that_have_jobs_take_turns() {
+    let rig = Rig::start().await;
+    let other = Queue::new(&rig.redis, QueueName::new("other").unwrap());
+    let jobs = |prefix| (0..20).map(|number| job("echo", &format!("{prefix}{number}"))).collect();
+    rig.queue.add_bulk(jobs("a")).await.unwrap();
+    other.add_bulk(jobs("b")).await.unwrap();
+    let (ran, mut order) = mpsc::unbounded_channel();
+    let queues = vec![rig.queue.name().clone(), other.name().clone()];
+    let worker = worker_of(&rig, WorkerOptions { queues, ..sleepy(&rig, "one", 1) }, move |claimed| {
+        ran.send(claimed.queue.name().to_string()).unwrap();
+        std::future::ready(done())
+    })
+    .await;
+    let mut counts = BTreeMap::<String, u32>::new();
+    for _ in 0..20 {
+        *counts.entry(order.recv().await.unwrap()).or_default() += 1;
+    }
+    assert!(counts.len() == 2 && counts.values().all(|count| *count >= 5), "{counts:?}");
+    worker.stop(Duration::from_secs(5)).await;
 }

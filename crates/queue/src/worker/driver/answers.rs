@@ -24,11 +24,10 @@ impl Driver {
                 match answer {
                     Ok(jobs) => {
                         self.contact(queue);
-                        self.promised -= claim.count;
-                        self.start_jobs(queue, &claim.token, jobs);
+                        self.on_claimed(queue, &claim.token, jobs);
                     }
                     Err(error) => {
-                        self.queues[queue].lost_claims.push(claim);
+                        self.queues[queue].lost_claim = Some(claim);
                         self.queues[queue].pause(&error);
                     }
                 }
@@ -64,7 +63,6 @@ impl Driver {
 
     pub(super) fn on_settled(&mut self, position: usize, request: Settle, settled: Settled) {
         self.contact(position);
-        self.promised -= request.claim.count;
         let mut refused = settled.refused.into_iter().peekable();
         for (index, outcome) in request.outcomes.into_iter().enumerate() {
             let refusal = refused.next_if(|(at, _)| *at == index).map(|(_, refusal)| refusal);
@@ -82,7 +80,7 @@ impl Driver {
                 served.look_after(limited_for);
             }
         }
-        self.start_jobs(position, &request.claim.token, settled.claimed);
+        self.on_claimed(position, &request.claim.token, settled.claimed);
     }
 
     /// An outcome was written, or refused because the job is someone else's by now.
@@ -127,9 +125,9 @@ impl Driver {
         served.outcomes = request.outcomes;
         served.is_ready = true;
         if is_ambiguous && request.claim.count > 0 {
-            served.lost_claims.push(request.claim);
+            served.lost_claim = Some(request.claim);
         } else {
-            self.promised -= request.claim.count;
+            self.end_promise(position);
         }
         self.queues[position].pause(error);
     }

@@ -3,18 +3,25 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use operator_core::{Failure, Job, JobId, Json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Driver;
+use super::served::Promise;
 use crate::error::QueueError;
 use crate::wire::outcome::{Outcome, Verdict};
 use crate::worker::call::{Called, Claimed, advance_scheduler};
 use crate::worker::hold::Stay;
 use crate::worker::lease::Lease;
 use crate::worker::{ClaimedJob, Hold};
+
+/// How long slots are kept for a claim that is not answered: much longer than an answer takes, and short enough that a
+/// server which died does not hold up the queues of the others.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A job's task has ended.
 pub(super) struct Finished {
@@ -28,7 +35,34 @@ pub(super) struct Finished {
 }
 
 impl Driver {
-    pub(super) fn start_jobs(&mut self, position: usize, token: &Arc<str>, claimed: Vec<Claimed>) {
+    /// Keeps slots for a claim of this queue.
+    pub(super) fn promise(&mut self, position: usize, slots: usize) {
+        self.promised += slots;
+        self.queues[position].promise = Some(Promise { slots, until: Instant::now() + PATIENCE });
+    }
+
+    /// Frees the slots that are kept for this queue's claim; false when they were not kept any more.
+    pub(super) fn end_promise(&mut self, position: usize) -> bool {
+        let promise = self.queues[position].promise.take();
+        self.promised -= promise.as_ref().map_or(0, |promise| promise.slots);
+        promise.is_some()
+    }
+
+    /// Starts what a claim got. One that was answered too late for its promise has the slots that are free by now: the
+    /// rest of its jobs go back in line.
+    pub(super) fn on_claimed(&mut self, position: usize, token: &Arc<str>, mut claimed: Vec<Claimed>) {
+        let room = if self.end_promise(position) { claimed.len() } else { self.free().min(claimed.len()) };
+        let surplus = claimed.split_off(room);
+        self.start_jobs(position, token, claimed);
+        for Claimed { id, job } in surplus {
+            match job {
+                Ok(job) => self.hand_back(position, Arc::new(job), token),
+                Err(error) => self.fail_unreadable(position, &id, token, &error),
+            }
+        }
+    }
+
+    fn start_jobs(&mut self, position: usize, token: &Arc<str>, claimed: Vec<Claimed>) {
         for Claimed { id, job } in claimed {
             match job {
                 Ok(job) => self.start_job(position, Arc::new(job), token),
@@ -38,10 +72,9 @@ impl Driver {
         self.status.set_busy(self.tasks.len());
     }
 
-    pub(super) fn start_job(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
+    fn start_job(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
+        self.hold(position, &job, token);
         let served = &mut self.queues[position];
-        let hold = Hold::new(served.queue.clone(), Arc::clone(&job), Arc::clone(token), Arc::clone(&self.terms));
-        served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
         served.metrics.started(&job, served.queue.now_ms());
         if job.scheduler_id.is_some() {
             // Its slot is taken while the scheduler is advanced.
@@ -54,6 +87,20 @@ impl Driver {
         } else {
             self.run_job(position, job, Arc::clone(token));
         }
+    }
+
+    /// From now on the job's lock is renewed.
+    fn hold(&mut self, position: usize, job: &Arc<Job>, token: &Arc<str>) {
+        let served = &mut self.queues[position];
+        let hold = Hold::new(served.queue.clone(), Arc::clone(job), Arc::clone(token), Arc::clone(&self.terms));
+        served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
+    }
+
+    /// Puts a claimed job back in line that cannot start.
+    fn hand_back(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
+        self.hold(position, &job, token);
+        let outcome = Outcome { job, token: Arc::clone(token), verdict: Verdict::HandedBack, is_repeated: false };
+        self.queues[position].outcomes.push(outcome);
     }
 
     /// Runs a held job, unless it was lost before it began or has to fail without running.
@@ -84,14 +131,13 @@ impl Driver {
     }
 
     /// A job whose hash is not what the wire says fails for good: it would fail every worker.
-    pub(super) fn fail_unreadable(&mut self, position: usize, id: &str, token: &Arc<str>, error: &QueueError) {
-        let served = &mut self.queues[position];
-        tracing::error!(queue = %served.queue.name, id, %error, "failing a job that is not readable");
-        let job = Arc::new(Job::blank(served.queue.name.clone(), JobId::from_wire(id)));
-        let hold = Hold::new(served.queue.clone(), Arc::clone(&job), Arc::clone(token), Arc::clone(&self.terms));
-        served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
+    fn fail_unreadable(&mut self, position: usize, id: &str, token: &Arc<str>, error: &QueueError) {
+        let queue = &self.queues[position].queue.name;
+        tracing::error!(%queue, id, %error, "failing a job that is not readable");
+        let job = Arc::new(Job::blank(queue.clone(), JobId::from_wire(id)));
+        self.hold(position, &job, token);
         let verdict = Verdict::Failed { reason: error.to_string(), stacks: Vec::new() };
-        served.outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
+        self.queues[position].outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
     }
 
     pub(super) fn on_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {

@@ -21,6 +21,13 @@ pub(super) const MAX_OUTCOMES: usize = 500;
 /// How often an outcome is sent by itself before it is given up: its job is then recovered as if its worker had died.
 const MAX_TRIES: u32 = 5;
 
+/// Slots kept for a claim.
+pub(super) struct Promise {
+    pub(super) slots: usize,
+    /// Then others may have them, and what the claim got goes back in line if it finds none free.
+    pub(super) until: Instant,
+}
+
 /// One queue that the worker serves.
 pub(super) struct Served {
     pub(super) queue: Queue,
@@ -39,8 +46,10 @@ pub(super) struct Served {
     pub(super) look_at: Option<Instant>,
     /// Not before: Redis did not answer, or a limit is used up.
     pub(super) blocked_until: Option<Instant>,
-    /// Claims whose answer was lost; their slots stay promised until we know what they got.
-    pub(super) lost_claims: Vec<Claim>,
+    /// A claim whose answer was lost: nothing else is claimed until we know what it got.
+    pub(super) lost_claim: Option<Claim>,
+    /// What is kept for the claim that is under way or lost; `None` once it was waited for long enough.
+    pub(super) promise: Option<Promise>,
     pub(super) pauses: ExponentialBackoff,
 }
 
@@ -57,7 +66,8 @@ impl Served {
             is_calling: false,
             look_at: None,
             blocked_until: None,
-            lost_claims: Vec::new(),
+            lost_claim: None,
+            promise: None,
             pauses: pauses(),
         }
     }
@@ -69,6 +79,11 @@ impl Served {
     pub(super) fn look_after(&mut self, wait: Duration) {
         let at = Instant::now() + wait;
         self.look_at = Some(self.look_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// When something is to be done by the clock.
+    pub(super) fn waits(&self) -> [Option<Instant>; 3] {
+        [self.look_at, self.blocked_until, self.promise.as_ref().map(|promise| promise.until)]
     }
 
     /// A call with these outcomes was refused: try half of them, then those behind them.
