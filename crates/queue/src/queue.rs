@@ -1,6 +1,7 @@
 //! A handle on one queue: what producers and administrators do with it lives in the modules beside this one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use operator_core::QueueName;
 
@@ -14,6 +15,9 @@ const WIRE_VERSION: &str = "bullmq:6.7.0";
 
 /// How many entries the events stream of a queue keeps, roughly, unless its `meta` says otherwise (BullMQ's default).
 const MAX_EVENTS: u64 = 10_000;
+
+/// How long the server of the registry may take when it is not the queue's own.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The largest job data by default, in bytes.
 const MAX_DATA_BYTES: u64 = 1024 * 1024;
@@ -62,15 +66,32 @@ impl Queue {
     pub async fn register(&self) -> Result<(), QueueError> {
         self.redis.check_hash_tag(&self.keys)?;
         let meta = self.keys.key("meta");
-        self.redis
-            .commands(vec![
-                ("SADD", vec![registry(self.redis.prefix()).into(), self.name.as_str().into()]),
-                ("HSETNX", vec![meta.as_str().into(), "opts.maxLenEvents".into(), MAX_EVENTS.into()]),
-                ("HSETNX", vec![meta.into(), "version".into(), WIRE_VERSION.into()]),
-            ])
-            .await?;
+        let describe = self.redis.commands(vec![
+            ("HSETNX", vec![meta.as_str().into(), "opts.maxLenEvents".into(), MAX_EVENTS.into()]),
+            ("HSETNX", vec![meta.into(), "version".into(), WIRE_VERSION.into()]),
+        ]);
+        tokio::try_join!(self.enter_registry(), describe)?;
         self.redis.note_registered(self.name.as_str());
         Ok(())
+    }
+
+    /// Names the queue in the registry. In a cluster that may lie on another server, whose death is not to stop this
+    /// queue: then a dispatcher's search of all keys finds it by its `meta`.
+    async fn enter_registry(&self) -> Result<(), RedisError> {
+        let registry = registry(self.redis.prefix());
+        let is_elsewhere = self.redis.is_cluster() && slot(&registry) != slot(self.keys.prefix());
+        let entry = self.redis.command("SADD", vec![registry.into(), self.name.as_str().into()]);
+        if !is_elsewhere {
+            return entry.await.map(drop);
+        }
+        match tokio::time::timeout(REGISTRY_PATIENCE, entry).await {
+            Ok(Err(error)) if !error.is_ambiguous() => Err(error),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(queue = %self.name, "the server of the registry does not answer; the queue goes without");
+                Ok(())
+            }
+        }
     }
 
     /// Refuses to name keys under `other` in one call with those of this queue when a cluster keeps them apart.

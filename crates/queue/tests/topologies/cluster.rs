@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use operator_core::{JobState, QueueName};
 use operator_queue::worker::Worker;
-use operator_queue::{Queue, QueueError, Redis, RedisConfig, RedisError, keys};
+use operator_queue::{Queue, QueueError, Redis, RedisConfig, RedisError, keys, registry};
 use operator_testkit::redis::{RedisCluster, RedisServer};
 use operator_testkit::wait::eventually;
 use operator_testkit::{BullMq, NodePeer};
@@ -158,6 +158,22 @@ async fn a_dead_server_stops_its_own_queues_and_no_others() {
     add(&queues[0], 1, 200).await;
     finished(&queues[0], 400, 0).await;
     worker.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn a_queue_is_first_used_while_the_server_that_lists_the_queues_is_away() {
+    let settings = RedisServer::builder().durable().set("cluster-require-full-coverage", "no");
+    let mut cluster = RedisCluster::with(3, 0, settings).await;
+    let config = RedisConfig { command_timeout: Duration::from_secs(3), ..RedisConfig::new(cluster.url()) };
+    let redis = Redis::connect(&config).await.unwrap();
+    let away = cluster.master_of(&keys::registry(redis.prefix())).await;
+    let queue = &queues(&redis, &names(&cluster).await)[(away + 1) % 3];
+    cluster.kill(away);
+    add(queue, 0, 20).await;
+    assert_eq!(queue.counts().await.unwrap().of(JobState::Waiting), 20);
+    cluster.restart(away).await;
+    let found = eventually("a search of all servers", async || registry::discover_queues(&redis).await.ok()).await;
+    assert!(found.contains(queue.name()), "{found:?}");
 }
 
 #[tokio::test]
