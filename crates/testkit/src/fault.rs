@@ -1,6 +1,7 @@
 //! A TCP proxy in front of a server that does to connections what networks do: cuts them, stalls them, loses answers.
 
 mod control;
+mod held;
 mod link;
 
 use std::net::Ipv4Addr;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use self::control::{Control, Mode};
+use self::control::{Control, Fate, Mode};
+pub use self::held::HeldRequest;
 use self::link::Link;
 
 /// How a connection ends for its client.
@@ -96,7 +98,15 @@ impl Proxy {
     /// Loses the answer to the next request that contains `pattern`, once: the server has executed it, but the
     /// connection is cut before a byte of the answer (or of answers then still under way) is delivered.
     pub fn lose_reply_to(&self, pattern: impl AsRef<[u8]>) {
-        self.control.doom(pattern.as_ref());
+        self.control.doom(pattern.as_ref(), Fate::Unanswered);
+    }
+
+    /// Holds the next request that contains `pattern`, once, with all that follows on its connection: the server sees
+    /// it when the test says so, and until then the connection is as good as dead.
+    pub fn hold_request(&self, pattern: impl AsRef<[u8]>) -> HeldRequest {
+        let held = HeldRequest::default();
+        self.control.doom(pattern.as_ref(), Fate::Held(held.hold()));
+        held
     }
 
     /// Cuts the connection on which the `bytes`-th byte from now passes, right after that byte, once.

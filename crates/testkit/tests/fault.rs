@@ -143,3 +143,28 @@ async fn a_request_that_was_cut_short_has_no_effect() {
     assert_eq!(truth.call(&["GET", "n"]).await.int(), 1);
     assert_eq!(client.call(&["INCR", "n"]).await.int(), 2);
 }
+
+#[tokio::test]
+async fn a_held_request_waits_for_the_test_and_may_outlive_its_client() {
+    let setup = setup().await;
+    let Setup { proxy, client, truth, .. } = &setup;
+    let held = proxy.hold_request("INCR");
+    let forward = async {
+        held.arrived().await;
+        assert_eq!(truth.call(&["GET", "n"]).await.int(), 1);
+        held.forward();
+    };
+    let (reply, ()) = tokio::join!(client.call(&["INCR", "n"]), forward);
+    assert_eq!(reply.int(), 2);
+
+    let held = proxy.hold_request("INCR");
+    let part = async {
+        held.arrived().await;
+        held.part().await;
+    };
+    let (reply, ()) = tokio::join!(client.try_call(&["INCR", "n"]), part);
+    assert!(reply.is_err());
+    assert_eq!(client.call(&["INCR", "n"]).await.int(), 3, "the request has not come yet");
+    held.deliver().await;
+    assert_eq!(truth.call(&["GET", "n"]).await.int(), 4);
+}

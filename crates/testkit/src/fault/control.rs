@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
+use super::held::Hold;
 use super::{Cut, Side};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,9 +29,18 @@ pub(super) struct Control {
     armed: Mutex<Armed>,
 }
 
+/// What becomes of the request that an armed pattern is found in.
+#[derive(Debug, Clone)]
+pub(super) enum Fate {
+    /// It is executed, and its answer is lost with the connection.
+    Unanswered,
+    /// It stops in front of the server.
+    Held(Arc<Hold>),
+}
+
 #[derive(Debug, Default)]
 struct Armed {
-    pattern: Option<Vec<u8>>,
+    pattern: Option<(Vec<u8>, Fate)>,
     limit: Option<(Side, usize)>,
 }
 
@@ -88,8 +98,8 @@ impl Control {
         cut.1.unwrap_or(Cut::Reset)
     }
 
-    pub(super) fn doom(&self, pattern: &[u8]) {
-        self.armed().pattern = Some(pattern.to_vec());
+    pub(super) fn doom(&self, pattern: &[u8], fate: Fate) {
+        self.armed().pattern = Some((pattern.to_vec(), fate));
     }
 
     pub(super) fn limit(&self, side: Side, bytes: usize) {
@@ -101,22 +111,22 @@ impl Control {
         self.set(Mode::Forward);
     }
 
-    /// Whether the pattern ends in this chunk; true only once. `tail` is what the caller keeps of the chunks before it,
-    /// as a pattern may begin in one and end in the next.
-    pub(super) fn is_doomed(&self, tail: &mut Vec<u8>, chunk: &[u8]) -> bool {
+    /// The fate of the request whose pattern ends in this chunk; only once. `tail` is what the caller keeps of the
+    /// chunks before it, as a pattern may begin in one and end in the next.
+    pub(super) fn fate(&self, tail: &mut Vec<u8>, chunk: &[u8]) -> Option<Fate> {
         let mut armed = self.armed();
-        let Some(pattern) = &armed.pattern else {
+        let Some((pattern, _)) = &armed.pattern else {
             tail.clear();
-            return false;
+            return None;
         };
         tail.extend_from_slice(chunk);
         let found = contains(tail, pattern);
         tail.drain(..tail.len().saturating_sub(pattern.len().saturating_sub(1)));
-        if found {
-            tail.clear();
-            armed.pattern = None;
+        if !found {
+            return None;
         }
-        found
+        tail.clear();
+        armed.pattern.take().map(|(_, fate)| fate)
     }
 
     /// How many of `bytes` may pass before the link is cut; none when all may.

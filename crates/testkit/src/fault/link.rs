@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
-use super::control::{Control, Mode, Ticket};
+use super::control::{Control, Fate, Mode, Ticket};
+use super::held::Hold;
 use super::{Cut, Side};
 
 /// As much as one read takes; a request longer than this is seen in parts.
@@ -29,6 +30,8 @@ enum Ended {
     Limit,
     /// An answer came that is not to be delivered.
     Lost,
+    /// A request was parted from its client: what the server gets of it later.
+    Parted(Arc<Hold>, Vec<u8>),
 }
 
 impl Link {
@@ -39,17 +42,22 @@ impl Link {
         let doomed = AtomicBool::new(false);
         let (from_client, to_client) = self.client.split();
         let (from_server, to_server) = self.server.split();
-        let cut = tokio::select! {
-            cut = self.control.wait_to_be_cut(&self.ticket) => Some(cut),
-            ended = requests(&self.control, from_client, to_server, &doomed) => how(&ended),
-            ended = replies(&self.control, from_server, to_client, &doomed) => {
-                if matches!(ended, Ended::Lost) {
-                    let _ = let_server_finish(&mut self.server).await;
-                }
-                how(&ended)
-            }
+        let ended = tokio::select! {
+            cut = self.control.wait_to_be_cut(&self.ticket) => return end(&self.client, cut),
+            ended = requests(&self.control, from_client, to_server, &doomed) => ended,
+            ended = replies(&self.control, from_server, to_client, &doomed) => ended,
         };
-        end(&self.client, cut.unwrap_or(Cut::Close));
+        if matches!(ended, Ended::Lost) {
+            let _ = let_server_finish(&mut self.server).await;
+        }
+        end(&self.client, how(&ended));
+        if let Ended::Parted(hold, request) = ended {
+            drop((self.client, self.ticket));
+            hold.outlive_client().await;
+            let _ = self.server.write_all(&request).await;
+            let _ = let_server_finish(&mut self.server).await;
+            hold.note_executed();
+        }
     }
 }
 
@@ -60,10 +68,10 @@ pub(super) fn end(client: &TcpStream, how: Cut) {
     }
 }
 
-fn how(ended: &Ended) -> Option<Cut> {
+fn how(ended: &Ended) -> Cut {
     match ended {
-        Ended::Closed => None,
-        Ended::Limit | Ended::Lost => Some(Cut::Reset),
+        Ended::Closed => Cut::Close,
+        Ended::Limit | Ended::Lost | Ended::Parted(..) => Cut::Reset,
     }
 }
 
@@ -77,11 +85,13 @@ async fn let_server_finish(server: &mut TcpStream) -> std::io::Result<()> {
 
 async fn requests(control: &Control, from: ReadHalf<'_>, to: WriteHalf<'_>, doomed: &AtomicBool) -> Ended {
     let mut tail = Vec::new();
-    pump(control, Side::Requests, from, to, |chunk, _| {
-        if control.is_doomed(&mut tail, chunk) {
+    pump(control, Side::Requests, from, to, |chunk, _| match control.fate(&mut tail, chunk) {
+        Some(Fate::Held(hold)) => Verdict::Hold(hold),
+        Some(Fate::Unanswered) => {
             doomed.store(true, Ordering::Relaxed);
+            Verdict::Forward
         }
-        Verdict::Forward
+        None => Verdict::Forward,
     })
     .await
 }
@@ -101,6 +111,7 @@ enum Verdict {
     Forward,
     Swallow,
     Lose,
+    Hold(Arc<Hold>),
 }
 
 async fn pump(
@@ -119,6 +130,11 @@ async fn pump(
             Verdict::Forward => {}
             Verdict::Swallow => continue,
             Verdict::Lose => return Ended::Lost,
+            Verdict::Hold(hold) => {
+                if !hold.is_let_through().await {
+                    return Ended::Parted(hold, chunk.to_vec());
+                }
+            }
         }
         let passing = control.passing(side, length);
         if to.write_all(&chunk[..passing.unwrap_or(length)]).await.is_err() {
