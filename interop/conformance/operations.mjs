@@ -35,7 +35,7 @@ export const operations = {
     error.stack = [message, ...stack].join('\n');
     const answer = await job.moveToFailed(error, token, Boolean(next));
     // A job that is tried again at once brings no next one along: a worker then claims, as ours does in the same step.
-    const claims = next && !Array.isArray(answer) && !job.finishedOn && !(job.delay > 0);
+    const claims = next && !Array.isArray(answer) && !job.finishedOn && !(await job.isDelayed());
     return claims ? operations.claim({ worker: worker.handle, token, as: next.as }) : follow(answer, worker, token, next);
   },
   moveToDelayed: async ({ job: name, delay }) => {

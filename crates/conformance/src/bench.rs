@@ -161,7 +161,7 @@ impl Bench {
         run.hold(&step.operation, &found);
         let difference = self.judge(run, step, found, &mut verdict.declared).await;
         verdict.differences.extend(difference);
-        normal::answer(answer, &run.aliases, &run.claims.queue(&step.operation))
+        normal::answer(answer, &step.operation, &run.aliases, &run.claims.queue(&step.operation))
     }
 
     async fn begin(&mut self, queues: &BTreeSet<String>) -> Run {
@@ -249,7 +249,8 @@ impl Bench {
         let (node_keys, our_keys) =
             (normal::keyspace(node_keys, &run.aliases), normal::keyspace(our_keys, &run.aliases));
         let queue = run.claims.queue(&step.operation);
-        let (node, ours) = (normal::answer(node, &run.aliases, &queue), normal::answer(ours, &run.aliases, &queue));
+        let answer = |answer| normal::answer(answer, &step.operation, &run.aliases, &queue);
+        let (node, ours) = (answer(node), answer(ours));
         let mut difference = None;
         let places = compare((&node, &node_keys), (&ours, &our_keys));
         if !places.is_empty() {

@@ -97,6 +97,17 @@ pub static DIFFERENCES: &[Difference] = &[
         explains: leftovers::of_paused_schedulers,
     },
     Difference {
+        id: "occupied-slots",
+        sentence: "A scheduler of BullMQ that is changed in the very millisecond of its running job writes over that job \
+                   and puts it in line once more; we refuse.",
+        explains: refusals::of_occupied_slots,
+    },
+    Difference {
+        id: "gone-children",
+        sentence: "BullMQ cannot read a flow of which a child is gone; we leave that child out.",
+        explains: refusals::of_flows_with_gaps,
+    },
+    Difference {
         id: "obliterated-whole",
         sentence: "BullMQ leaves parents that wait for children, the limiter and deduplication ids behind when a queue \
                    is obliterated; we leave nothing.",
@@ -120,9 +131,15 @@ pub static DIFFERENCES: &[Difference] = &[
         explains: leftovers::of_vanished_parents,
     },
     Difference {
+        id: "trimmed-last",
+        sentence: "BullMQ removes older finished jobs before it tells how this one ended, we remove them at the end of a \
+                   call; so what their removal releases is told later.",
+        explains: meantime::trimmed_last,
+    },
+    Difference {
         id: "markers",
         sentence: "BullMQ leaves out the marker for some of the jobs that go back in line or are delayed, and sleeping \
-                   workers find them late; we always set it.",
+                   workers find them late; we always set it, but for no job that is replaced in the same step.",
         explains: markers::more,
     },
 ];

@@ -57,7 +57,7 @@ pub enum Invariant {
     Limiter,
     /// Counts of finished jobs are whole and not negative.
     Metrics,
-    /// A deduplication id that does not end by itself is owned by a job that has not finished.
+    /// A deduplication id that does not end by itself is not owned by a job that has finished.
     DeduplicationOwner,
     /// A job is kept for later only while the owner of its deduplication id has not finished.
     KeptForLater,
@@ -129,7 +129,7 @@ pub fn check(keys: &Keyspace, circumstances: &Circumstances) -> Vec<Violation> {
         families::check(keys, &queue, &mut found);
         counters::check(&queue, circumstances, &mut found);
         deduplication::check(&queue, &mut found);
-        schedulers::check(&queue, &mut found);
+        schedulers::check(&queue, circumstances, &mut found);
         scores::check(&queue, circumstances, &mut found);
     }
     found.violations.sort();

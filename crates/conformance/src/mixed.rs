@@ -23,8 +23,8 @@ use circumstances::Fleet;
 /// The one database.
 const SHARED: u8 = 0;
 
-/// How many of the last steps are told of when something does not hold.
-const TOLD: usize = 25;
+/// How many of the last steps are shown when something does not hold.
+const SHOWN: usize = 25;
 
 /// A private Redis with both fleets.
 pub struct MixedBench {
@@ -69,7 +69,7 @@ pub struct MixedVerdict {
     pub violations: Vec<Violation>,
     /// What did not come to an end, or broke.
     pub problem: Option<String>,
-    /// The last steps, when something is wrong.
+    /// Every step, when something is wrong.
     pub told: Vec<Deed>,
 }
 
@@ -163,7 +163,7 @@ impl Run<'_> {
         let answer = self.perform(side, &resolved).await;
         self.share(side, &resolved, &answer).await;
         *self.verdict.steps.entry(side).or_default() += 1;
-        self.tell(Deed { by: side, operation: resolved.to_json(), answer: answer.clone() });
+        self.verdict.told.push(Deed { by: side, operation: resolved.to_json(), answer: answer.clone() });
 
         self.keys = keyspace::read(self.redis, SHARED).await;
         self.fleet.observe(&resolved, &answer, &self.keys);
@@ -228,13 +228,6 @@ impl Run<'_> {
             Side::Ours => self.node.adopt(claim, id).await,
         }
     }
-
-    fn tell(&mut self, deed: Deed) {
-        if self.verdict.told.len() == TOLD {
-            self.verdict.told.remove(0);
-        }
-        self.verdict.told.push(deed);
-    }
 }
 
 /// What BullMQ does alone must hold, too. Where it does not, we are asked:
@@ -277,7 +270,7 @@ impl std::fmt::Display for MixedVerdict {
         if self.is_legal() {
             return Ok(());
         }
-        for deed in &self.told {
+        for deed in self.told.iter().skip(self.told.len().saturating_sub(SHOWN)) {
             write!(f, "\n  {:5} {}\n        {}", format!("{:?}", deed.by), deed.operation, json!(deed.answer))?;
         }
         self.violations.iter().try_for_each(|violation| write!(f, "\n  VIOLATED {violation}"))?;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
 use crate::keyspace::{Content, Entry, Keyspace};
+use crate::operation::Operation;
 
 /// The ids that the subjects made up, with the names that stand for them. Both share them: a copied key holds the
 /// other's ids.
@@ -111,10 +112,29 @@ fn is_uuid(id: &str) -> bool {
         })
 }
 
-/// An answer about a queue with generated ids by their names.
-pub(crate) fn answer(answer: Answer, aliases: &Aliases, queue: &str) -> Answer {
-    match answer {
-        Answer::Done(value) => Answer::Done(aliases.value(&value, queue)),
+/// An answer about a queue with generated ids by their names; ids in no order of their own are in that of their names.
+pub(crate) fn answer(answer: Answer, operation: &Operation, aliases: &Aliases, queue: &str) -> Answer {
+    let Answer::Done(value) = answer else { return answer };
+    let mut value = aliases.value(&value, queue);
+    if matches!(operation, Operation::GetScheduler(_) | Operation::GetSchedulers(_)) {
+        value = with_plain_options(value);
+    }
+    if matches!(operation, Operation::Clean(_) | Operation::StalledCheck(_)) {
+        value.as_array_mut().into_iter().for_each(|ids| ids.sort_by(|a, b| a.as_str().cmp(&b.as_str())));
+    }
+    Answer::Done(value)
+}
+
+/// Schedulers whose templates spell their options as jobs do.
+fn with_plain_options(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(with_plain_options).collect(),
+        Value::Object(mut fields) => {
+            if let Some(opts) = fields.get_mut("opts") {
+                *opts = without_defaults(opts.take());
+            }
+            Value::Object(fields)
+        }
         other => other,
     }
 }
@@ -141,6 +161,8 @@ fn normal(key: &str, entry: Entry, aliases: &Aliases) -> (String, Entry) {
         Content::Text(text) => Content::Text(text),
         Content::List(items) => Content::List(items.iter().map(id).collect()),
         Content::Set(items) => Content::Set(items.iter().map(id).collect()),
+        // Its members are the words of the wire, and look like ids.
+        Content::Sorted(items) if suffix == "marker" => Content::Sorted(items),
         Content::Sorted(items) => sorted(items.iter().map(|(member, score)| (id(member), score.clone())).collect()),
         Content::Hash(fields) => Content::Hash(
             fields

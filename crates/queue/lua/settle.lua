@@ -36,9 +36,9 @@ local outcomes = cmsgpack.unpack(ARGV[3])
 local wanted = cmsgpack.unpack(ARGV[4])
 local meta = read_meta(keys.meta)
 
-local refused, has_finished, limiter = {}, false, nil
+local refused, has_finished, has_delayed, limiter = {}, false, false, nil
 if #outcomes > 0 then
-    refused, has_finished, limiter = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5, wanted[7])
+    refused, has_finished, has_delayed, limiter = settle(prefix, keys, outcomes, meta, now, tonumber(ARGV[5]), 5, wanted[7])
 end
 
 local jobs, next_due, rate_ttl = {}, 0, 0
@@ -52,6 +52,8 @@ elseif meta.concurrency and #outcomes > 0 and not is_paused_or_maxed(meta, keys.
     -- A slot of the queue is free, and this worker does not take it.
     wake_now(keys.marker)
 end
+-- Only now: claiming promotes what is due, and this may leave another job the earliest.
+if has_delayed then wake_when_due(keys.marker, keys.delayed) end
 
 if has_finished and #jobs == 0 and next_due == 0 and rate_ttl == 0 and not (wanted[1] > 0 and meta.paused)
     and redis.call("LLEN", keys.active) == 0 and redis.call("LLEN", keys.wait) == 0

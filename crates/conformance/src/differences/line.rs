@@ -59,6 +59,9 @@ fn forgets_places(operation: &Operation) -> bool {
         || matches!(
             operation,
             Operation::Claim(_)
+                // These remove older jobs, too.
+                | Operation::Complete(_)
+                | Operation::Fail(_)
                 | Operation::StalledCheck(_)
                 | Operation::Promote(_)
                 | Operation::PromoteJobs(_)

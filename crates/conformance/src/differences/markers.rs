@@ -8,16 +8,18 @@ use crate::verdict::{Place, Unequal};
 /// Delayed scores keep twelve bits below the due time.
 const SLOTS: f64 = 4096.0;
 
-/// We have every marker that BullMQ has, and one more for something that is there.
+/// We have every marker that BullMQ has, unless it tells of a job that is gone, and one more for something that is there.
 pub(super) fn more(moment: &Moment<'_>, unequal: &Unequal) -> bool {
     let Place::Key(key) = &unequal.place else { return false };
     let Some(queue) = key.strip_suffix(":marker") else { return false };
     let (theirs, own) = (sorted(moment.node.1, key), sorted(moment.ours.1, key));
-    let is_true = |(member, score): &(String, String)| match member.as_str() {
-        "0" => theirs.contains(&("0".to_owned(), score.clone())) || is_ready(moment.ours.1, queue),
-        _ => score.parse().ok() == earliest_due(moment.ours.1, queue),
+    let is_true = |entry: &(String, String)| match entry.0.as_str() {
+        "0" => theirs.contains(entry) || is_ready(moment.ours.1, queue),
+        _ => sorted(moment.before, key).contains(entry) || entry.1.parse().ok() == earliest_due(moment.ours.1, queue),
     };
-    let is_kept = |(member, _): &(String, String)| own.iter().any(|(other, _)| other == member);
+    let is_stale =
+        |(member, score): &(String, String)| member == "1" && score.parse().ok() != earliest_due(moment.node.1, queue);
+    let is_kept = |theirs: &(String, String)| own.iter().any(|(other, _)| *other == theirs.0) || is_stale(theirs);
     theirs.iter().all(is_kept) && own.iter().all(is_true)
 }
 

@@ -49,6 +49,18 @@ pub(super) fn kept_events(moment: &Moment<'_>, unequal: &Unequal) -> bool {
         && field(moment.ours.1, key, "opts.maxLenEvents").is_some()
 }
 
+/// The same events, of which those of parents that were released stand further behind with us.
+pub(super) fn trimmed_last(moment: &Moment<'_>, unequal: &Unequal) -> bool {
+    let (Operation::Complete(_) | Operation::Fail(_), Place::Key(key)) = (moment.operation, &unequal.place) else {
+        return false;
+    };
+    let is_released = |entry: &&Vec<(String, String)>| of_entry(entry, "prev") == Some("waiting-children");
+    let parts = |keys: &Keyspace| -> (Vec<_>, Vec<_>) {
+        stream(keys, key).iter().cloned().partition(|entry| is_released(&entry))
+    };
+    key.ends_with(":events") && parts(moment.node.1) == parts(moment.ours.1)
+}
+
 /// A queue's events without those that tell where these jobs went.
 fn without(keys: &Keyspace, key: &str, ids: &[String]) -> Vec<Vec<(String, String)>> {
     let is_other = |entry: &&Vec<(String, String)>| {

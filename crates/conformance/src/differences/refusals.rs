@@ -42,6 +42,32 @@ pub(super) fn of_claims(moment: &Moment<'_>, _: &Unequal) -> bool {
         && rests()
 }
 
+/// The id of the iteration that BullMQ made is that of a job which was there.
+pub(super) fn of_occupied_slots(moment: &Moment<'_>, _: &Unequal) -> bool {
+    let Operation::UpsertScheduler(upsert) = moment.operation else { return false };
+    let (Answer::Done(Value::String(id)), Answer::Refused(-10)) = (moment.node.0, moment.ours.0) else { return false };
+    moment.ours.1 == moment.before && moment.before.contains_key(&format!("bull:{}:{id}", upsert.queue))
+}
+
+/// A tree that we could read and BullMQ could not, or in which it shows nothing for a child that is gone.
+pub(super) fn of_flows_with_gaps(moment: &Moment<'_>, unequal: &Unequal) -> bool {
+    let Operation::GetFlow(_) = moment.operation else { return false };
+    unequal.place == Place::Answer
+        && match (moment.node.0, moment.ours.0) {
+            (Answer::Invalid(_), Answer::Done(ours)) => ours.is_object(),
+            (Answer::Done(node), Answer::Done(ours)) => without_gaps(node.clone()) == *ours,
+            _ => false,
+        }
+}
+
+fn without_gaps(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().filter(|item| !item.is_null()).map(without_gaps).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, without_gaps(value))).collect(),
+        other => other,
+    }
+}
+
 /// Whether an operation asks for what no queue can do.
 fn is_unfit(operation: &Operation) -> bool {
     let is_negative = |value: &Value| value.as_f64().is_some_and(|number| number < 0.0);

@@ -27,6 +27,16 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// The jobs that have ended at this very time.
+    pub(crate) fn ended_now(&self, queue: &str) -> impl Iterator<Item = &'a str> {
+        let now = self.now_ms.to_string();
+        let ended = ["completed", "failed"].map(|state| match self.content(&key(queue, state)) {
+            Some(Content::Sorted(members)) => members.as_slice(),
+            _ => &[],
+        });
+        ended.into_iter().flatten().filter(move |(_, at)| *at == now).map(|(id, _)| id.as_str())
+    }
+
     /// When the first delayed job is due, epoch milliseconds.
     pub(crate) fn first_due_ms(&self, queue: &str) -> Option<u64> {
         const SLOTS: u64 = 4096;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::options::{LONG_MS, SPANS};
 use super::scene::{Scene, key};
-use super::{Generator, Held, Seat};
+use super::{Generator, Held, Seat, is_given};
 
 /// States a job may be in that somebody once held.
 const LEFT: [&str; 3] = ["completed", "failed", "delayed"];
@@ -101,8 +101,7 @@ impl Generator {
     /// Nobody renews a lock any more; often the others find out.
     pub(super) fn worker_dies(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let held = self.held_now(scene)?;
-        self.written(&held.queue, &held.id)?;
-        if self.chance.percent(60) {
+        if self.chance.percent(60) && has_one_order(scene, &held.queue) {
             let worker = self.worker_of(&held.queue)?;
             for _ in 0..2 {
                 self.planned.push_back(json!({ "op": "expire", "key": key(&held.queue, "stalled-check") }));
@@ -115,6 +114,9 @@ impl Generator {
 
     pub(super) fn stalled_check(&mut self, scene: &Scene<'_>) -> Option<Value> {
         let queue = self.queue();
+        if !has_one_order(scene, &queue) {
+            return None;
+        }
         let check = json!({ "op": "stalledCheck", "worker": self.worker_of(&queue)? });
         if !scene.has(&queue, "stalled-check") || self.chance.percent(10) {
             return Some(check);
@@ -213,6 +215,13 @@ impl Generator {
         }
         options
     }
+}
+
+/// Whether jobs that stall together go back in the same order for both: the server orders a set by what ids are, and
+/// generated ones differ.
+fn has_one_order(scene: &Scene<'_>, queue: &str) -> bool {
+    let active = scene.ids(queue, "active");
+    active.len() < 2 || active.iter().all(|id| is_given(id))
 }
 
 trait IntoPolicy {

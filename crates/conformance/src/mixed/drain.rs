@@ -77,23 +77,30 @@ impl Run<'_> {
         let Some(job) = claimed.done().filter(|job| job.is_object()) else { return false };
         self.verdict.drained += 1;
         if let Some(reason) = job["mustFail"].as_str() {
-            self.ask(json!({ "op": "fail", "job": name, "message": reason, "unrecoverable": true })).await;
+            self.fail(&name, reason).await;
             return true;
         }
         match self.ask(json!({ "op": "complete", "job": name })).await {
-            // Children are pending.
-            Answer::Refused(-4) => drop(self.ask(json!({ "op": "moveToWaitingChildren", "job": name })).await),
-            // Children have failed.
-            Answer::Refused(-9) => {
-                drop(
-                    self.ask(json!({ "op": "fail", "job": name, "message": "children failed", "unrecoverable": true }))
-                        .await,
-                );
+            // Children are pending, and others may have failed.
+            Answer::Refused(-4) => {
+                let parked = self.ask(json!({ "op": "moveToWaitingChildren", "job": name })).await;
+                if matches!(parked, Answer::Refused(-9)) {
+                    self.fail(&name, "children failed").await;
+                }
             }
+            // Children have failed.
+            Answer::Refused(-9) => self.fail(&name, "children failed").await,
             Answer::Done(_) => {}
             other => self.verdict.problem = Some(format!("a drained job cannot be completed: {other:?}")),
         }
         true
+    }
+
+    async fn fail(&mut self, job: &str, reason: &str) {
+        let failed = self.ask(json!({ "op": "fail", "job": job, "message": reason, "unrecoverable": true })).await;
+        if !matches!(failed, Answer::Done(_)) {
+            self.verdict.problem = Some(format!("a drained job cannot be failed: {failed:?}"));
+        }
     }
 
     async fn limits_end(&mut self, queue: &str) {

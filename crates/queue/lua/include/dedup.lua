@@ -43,9 +43,9 @@ local function keep_for_later(kept_key, owner_key, job)
     redis.call("PERSIST", owner_key)
 end
 
--- A delayed owner takes the new job's delay.
+-- A delayed owner takes the new job's delay, behind itself when that is due in the same millisecond.
 local function reschedule_owner(prefix, keys, owner, job)
-    if redis.call("ZREM", keys.delayed, owner) == 0 then return end
+    if not redis.call("ZSCORE", keys.delayed, owner) then return end
     local due = job.timestamp + job.delay
     redis.call("ZADD", keys.delayed, delayed_scorer(keys.delayed)(due), owner)
     redis.call("HSET", prefix .. owner, "delay", job.delay)

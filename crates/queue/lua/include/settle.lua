@@ -256,7 +256,6 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
         count_minutes(prefix, "failed", counted[FAILED], max_minutes, now)
     end
     if #history > 0 then redis.call("XADD", keys.history, "MAXLEN", "~", history_max, "*", unpack(history)) end
-    if has_delayed then wake_when_due(keys.marker, keys.delayed) end
     if has_waiting and not is_paused_or_maxed(meta, keys.active) then wake_now(keys.marker) end
-    return refused, has_finished, limiter
+    return refused, has_finished, has_delayed, limiter
 end
