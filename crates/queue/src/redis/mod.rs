@@ -90,7 +90,13 @@ impl Redis {
     pub async fn connect(config: &RedisConfig) -> Result<Self, RedisError> {
         let parsed = config.parse()?;
         let line = tokio::select! {
-            line = first_connection(config, &parsed) => line?,
+            line = first_connection(config, &parsed) => match line {
+                // The time was up before anybody looked for the reason.
+                Err(error @ RedisError::Unreachable { .. }) => {
+                    return Err(tls::find_mismatch(config, &parsed).await.unwrap_or(error));
+                }
+                line => line?,
+            },
             error = tls::mismatch(config, &parsed) => return Err(error),
         };
         let redis = Self(Arc::new(Connection {

@@ -46,22 +46,27 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Re
 /// Ends when a connection does not come about because one side speaks TLS and the other does not: such servers answer
 /// nothing at all, so that the client waits in vain.
 pub(super) async fn mismatch(config: &RedisConfig, parsed: &Config) -> RedisError {
+    tokio::time::sleep(PATIENCE).await;
+    match find_mismatch(config, parsed).await {
+        Some(error) => error,
+        None => std::future::pending().await,
+    }
+}
+
+/// Looks whether one side speaks TLS and the other does not.
+pub(super) async fn find_mismatch(config: &RedisConfig, parsed: &Config) -> Option<RedisError> {
     // The opening of a handshake that cannot go on, which is answered with an alert; and a command.
     const BROKEN_HELLO: &[u8] = &[0x16, 3, 1, 0, 4, 1, 0, 0, 0];
     const ALERT: &[u8] = &[0x15];
-    tokio::time::sleep(PATIENCE).await;
     let (opening, answers, remedy): (_, _, &str) = if parsed.tls.is_none() {
         (BROKEN_HELLO, ALERT, "it speaks TLS: use rediss:// instead of redis:// in REDIS_URL")
     } else {
         (b"PING\r\n".as_slice(), b"+-".as_slice(), "it speaks no TLS: use redis:// instead of rediss:// in REDIS_URL")
     };
-    let Some(server) = parsed.server.hosts().into_iter().next() else { return std::future::pending().await };
-    match tokio::time::timeout(PATIENCE, first_byte(&server, opening)).await {
-        Ok(Ok(answer)) if answers.contains(&answer) => {
-            RedisError::Tls { address: config.address(), problem: "it does not answer".to_owned(), remedy }
-        }
-        _ => std::future::pending().await,
-    }
+    let server = parsed.server.hosts().into_iter().next()?;
+    let answer = tokio::time::timeout(PATIENCE, first_byte(&server, opening)).await.ok()?.ok()?;
+    let problem = "it does not answer".to_owned();
+    answers.contains(&answer).then(|| RedisError::Tls { address: config.address(), problem, remedy })
 }
 
 async fn first_byte(server: &Server, opening: &[u8]) -> std::io::Result<u8> {

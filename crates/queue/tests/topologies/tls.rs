@@ -48,11 +48,16 @@ async fn a_certificate_for_another_name_is_refused_with_the_remedy() {
 #[tokio::test]
 async fn tls_to_a_plain_port_and_plain_to_a_tls_port_are_told() {
     let server = TlsRedis::start().await;
-    let url = format!("rediss://localhost:{}", server.plain().port());
-    let error = refusal(&config(&url, Some(server.authority()))).await;
-    assert!(error.contains("it speaks no TLS: use redis://"), "{error}");
-    let error = refusal(&config(&format!("redis://localhost:{}", server.port()), None)).await;
-    assert!(error.contains("it speaks TLS: use rediss://"), "{error}");
+    let plain = format!("rediss://localhost:{}", server.plain().port());
+    let encrypted = format!("redis://localhost:{}", server.port());
+    // With time to look for the reason while the connection is tried, and without.
+    for connect_timeout in [Duration::from_secs(10), Duration::from_millis(100)] {
+        let config = |url| RedisConfig { connect_timeout, ..config(url, Some(server.authority())) };
+        let error = refusal(&config(&plain)).await;
+        assert!(error.contains("it speaks no TLS: use redis://"), "{error}");
+        let error = refusal(&config(&encrypted)).await;
+        assert!(error.contains("it speaks TLS: use rediss://"), "{error}");
+    }
 }
 
 #[tokio::test]
