@@ -23,6 +23,10 @@ use super::{RedisConfig, RedisError, Reply, build, report, send, within};
 /// How often one command may be sent elsewhere: more would mean that the servers disagree.
 const MAX_REDIRECTIONS: u32 = 8;
 
+/// Nothing was carried out and soon may be: the slot is being moved, and when that is done its old server says where it
+/// went; or the server does not see enough of the others for now.
+const NOT_YET: [&str; 3] = ["ASK ", "TRYAGAIN", "CLUSTERDOWN"];
+
 /// Between looks at a slot that is being moved or has no server.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -98,8 +102,7 @@ impl Cluster {
                     return Err(error);
                 }
                 self.redirect(slot, target);
-            } else if problem.starts_with("ASK ") || problem.starts_with("TRYAGAIN") {
-                // The slot is being moved: when that is done, its old server says where it went.
+            } else if NOT_YET.iter().any(|word| problem.starts_with(word)) {
                 self.wait(deadline, problem).await?;
             } else {
                 if is_of_the_connection(&error) {

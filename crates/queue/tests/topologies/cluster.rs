@@ -177,6 +177,23 @@ async fn a_queue_is_first_used_while_the_server_that_lists_the_queues_is_away() 
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_down_is_waited_for() {
+    let mut cluster = RedisCluster::start().await;
+    let redis = Redis::connect(&RedisConfig::new(cluster.url())).await.unwrap();
+    let queues = queues(&redis, &names(&cluster).await);
+    add(&queues[1], 0, 20).await;
+    cluster.kill(0);
+    let lives = cluster.client(1).await;
+    eventually("the cluster to be down", async || {
+        let info = lives.call(&["CLUSTER", "INFO"]).await.text();
+        info.contains("cluster_state:fail").then_some(())
+    })
+    .await;
+    tokio::join!(add(&queues[1], 1, 20), cluster.restart(0));
+    assert_eq!(queues[1].counts().await.unwrap().of(JobState::Waiting), 40);
+}
+
+#[tokio::test]
 async fn a_replica_takes_over_in_the_middle_of_work() {
     let mut cluster = RedisCluster::with_replicas().await;
     let config = RedisConfig::new(cluster.url());
