@@ -35,8 +35,15 @@ fn queue_name(name: &str) -> QueueName {
 async fn filled() -> (Rig, Worker) {
     let rig = Rig::start().await;
     rig.queue.register().await.unwrap();
-    let counting =
-        WorkerOptions { metrics_max_data_points: Some(60), name: Some("ours".to_owned()), ..options(&rig.queue, 1) };
+    // Nothing dies here: the job that runs is to stay this worker's, however slow the machine is.
+    let patient = Duration::from_secs(600);
+    let counting = WorkerOptions {
+        metrics_max_data_points: Some(60),
+        name: Some("ours".to_owned()),
+        lock_duration: patient,
+        stalled_interval: patient,
+        ..options(&rig.queue, 1)
+    };
     let worker = rig.worker_with(counting).await;
     let twice = JobOptions { attempts: 2, ..JobOptions::default() };
     rig.queue.add_bulk(vec![with("flaky", "flaky", twice.clone()), with("fail", "broken", twice)]).await.unwrap();
