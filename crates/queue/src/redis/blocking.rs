@@ -70,7 +70,7 @@ impl BlockingConnection {
         }
         let config = self.redis.config();
         let client = build(config, parsed, true)?;
-        let task = match within(deadline, client.init()).await {
+        let task = match within(deadline, connect_as(&client, &self.name)).await {
             Ok(task) => task,
             Err(error) => {
                 end(client);
@@ -82,7 +82,6 @@ impl BlockingConnection {
                 });
             }
         };
-        send(&client, "CLIENT", vec!["SETNAME".into(), self.name.as_str().into()], false).await?;
         self.client = Some((server, client.clone(), task));
         Ok(client)
     }
@@ -95,6 +94,13 @@ impl BlockingConnection {
             end(client);
         }
     }
+}
+
+/// Connects a client and gives the connection its name. The client has no limit of its own for either.
+pub(super) async fn connect_as(client: &Client, name: &str) -> Result<ConnectHandle, fred::error::Error> {
+    let connection = client.init().await?;
+    send(client, "CLIENT", vec!["SETNAME".into(), name.into()], false).await?;
+    Ok(connection)
 }
 
 impl Drop for BlockingConnection {

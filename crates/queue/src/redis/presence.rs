@@ -1,14 +1,17 @@
 //! Idle connections that do nothing but carry a name, so that BullMQ lists a worker on each of its queues.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use fred::interfaces::ClientLike;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::blocking::connect_as;
 use super::cluster::end;
-use super::{Redis, RedisError, build, send};
+use super::{Redis, RedisError, build, within};
 use crate::keys;
+
+/// How long a connection may take to stand and to have its name: a server that falls silent is tried again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A named connection, held open until it is dropped. It is a courtesy: that it cannot connect stops nobody.
 pub(crate) struct Presence(#[expect(dead_code, reason = "it ends the task when it is dropped")] DropGuard);
@@ -37,12 +40,8 @@ impl Presence {
 async fn hold(redis: &Redis, name: &str, slot: u16, ended: &CancellationToken) -> Result<(), RedisError> {
     let (_, parsed) = redis.target(Some(slot))?;
     let client = build(redis.config(), parsed, true)?;
-    let connected = async {
-        let connection = client.init().await?;
-        send(&client, "CLIENT", vec!["SETNAME".into(), name.into()], false).await?;
-        Ok::<_, fred::error::Error>(connection)
-    };
-    let answer = match connected.await {
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    let answer = match within(deadline, connect_as(&client, name)).await {
         Ok(connection) => {
             tokio::select! {
                 _ = connection => {}
