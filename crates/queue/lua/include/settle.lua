@@ -39,9 +39,10 @@ local function why_not_park(job_key, child_key)
     if not is_pending then return NOTHING_PENDING end
 end
 
--- Why an outcome may not be written, or nil.
-local function why_not_settle(job_key, outcome, fields, lock, with_children)
+-- Why an outcome may not be written, or nil. A call settles a job once: `settled` has the ids of those before.
+local function why_not_settle(job_key, outcome, fields, lock, with_children, settled)
     if not fields[1] then return JOB_MISSING end
+    if settled[outcome[ID]] then return NOT_ACTIVE end
     local code
     if outcome[KIND] == COMPLETED and with_children then code = why_not_complete(job_key) end
     if outcome[KIND] == PARKED then code = why_not_park(job_key, outcome[VALUE]) end
@@ -54,7 +55,7 @@ end
 -- Returns the accepted as {outcome, fields, position}, a flat list of position and code for the others, and the
 -- limiter's value, which is read along with the locks.
 local function check_ownership(prefix, keys, outcomes, with_data)
-    local lock_keys, owned, refused = {}, {}, {}
+    local lock_keys, owned, refused, settled = {}, {}, {}, {}
     for index, outcome in ipairs(outcomes) do lock_keys[index] = prefix .. outcome[ID] .. ":lock" end
     lock_keys[#lock_keys + 1] = keys.limiter
     local locks = redis.call("MGET", unpack(lock_keys))
@@ -67,7 +68,7 @@ local function check_ownership(prefix, keys, outcomes, with_data)
         local job_key = prefix .. outcome[ID]
         local fields = redis.call("HMGET", job_key, "name", "atm", "priority", "parentKey", "parent", "deid", "defa",
             with_data and "data" or "name")
-        local code = why_not_settle(job_key, outcome, fields, locks[index], with_children)
+        local code = why_not_settle(job_key, outcome, fields, locks[index], with_children, settled)
         if code then
             refuse(index, code)
         else
@@ -75,6 +76,7 @@ local function check_ownership(prefix, keys, outcomes, with_data)
             if not is_readable then fields[4] = false end
             fields[5] = parent
             owned[#owned + 1] = { outcome, fields, index }
+            settled[outcome[ID]] = true
         end
     end
 

@@ -125,6 +125,12 @@ impl RedisError {
         matches!(self, Self::Lost { .. })
     }
 
+    /// Whether the server took offence at what it was sent, and not at who sent it or when.
+    pub(crate) fn blames_arguments(&self) -> bool {
+        let words = ["user_script", "WRONGTYPE", "Protocol error"];
+        matches!(self, Self::Command { problem } if words.iter().any(|word| problem.contains(word)))
+    }
+
     /// Whether something must be changed first: waiting and starting again does not help.
     #[must_use]
     pub fn is_final(&self) -> bool {
@@ -181,9 +187,19 @@ impl RedisError {
 pub(super) const UNKNOWN_MASTER: &str = "Missing primary address";
 
 /// The server cannot carry out commands for now: it is a replica that has not been promoted yet, still loads its data,
-/// or may not write without its replicas or its disk.
-const NOT_NOW: &[&str] =
-    &["READONLY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF", "UNBLOCKED", "MOVED"];
+/// is busy with somebody's script, or may not write without its replicas or its disk.
+const NOT_NOW: &[&str] = &[
+    "READONLY",
+    "LOADING",
+    "BUSY ",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "NOREPLICAS",
+    "MISCONF",
+    "UNBLOCKED",
+    "MOVED",
+];
 
 impl From<fred::error::Error> for RedisError {
     fn from(error: fred::error::Error) -> Self {

@@ -173,6 +173,7 @@ impl Driver {
             self.promise(position, count);
             // A queue that was not asked because no slot was free stays in line for one.
             self.queues[position].is_ready = false;
+            self.queues[position].asked_at = Instant::now();
         }
         self.claims += 1;
         let token = format!("{}:{}", self.id, self.claims).into();

@@ -13,6 +13,8 @@ pub(super) struct Lease {
     pub(super) hold: Hold,
     /// Stops the job.
     pub(super) cancelled: CancellationToken,
+    /// Its outcome is on the way to the server, or waits for it.
+    pub(super) is_decided: bool,
 }
 
 /// The held jobs of one queue, by id.
@@ -20,8 +22,17 @@ pub(super) struct Lease {
 pub(super) struct Leases(HashMap<String, Lease>);
 
 impl Leases {
-    pub(super) fn hold(&mut self, lease: Lease) {
-        self.0.insert(lease.hold.job().id.to_string(), lease);
+    /// Holds the job. Returns its lease under an older token, which another claim has ended.
+    pub(super) fn hold(&mut self, hold: Hold) -> Option<Lease> {
+        let lease = Lease { hold, cancelled: CancellationToken::new(), is_decided: false };
+        self.0.insert(lease.hold.job().id.to_string(), lease)
+    }
+
+    /// Notes that the job held under `token` has an outcome.
+    pub(super) fn decide(&mut self, id: &str, token: &str) {
+        if let Some(lease) = self.0.get_mut(id).filter(|lease| lease.hold.token() == token) {
+            lease.is_decided = true;
+        }
     }
 
     /// Whether `token` still holds the job.

@@ -118,6 +118,7 @@ async fn sleep_on_request(
     sleeper: usize,
 ) {
     let mut pauses = pauses();
+    let mut first = 0;
     let _ = connection.touch(&watch.markers[0]).await;
     loop {
         let wait = match tokio::time::timeout(TOUCH_INTERVAL, asked.recv()).await {
@@ -128,7 +129,9 @@ async fn sleep_on_request(
                 continue;
             }
         };
-        let wake = match pop_marker(&mut connection, &watch, wait).await {
+        // The server looks at the markers in their order: the first would always win.
+        first = (first + 1) % watch.markers.len();
+        let wake = match pop_marker(&mut connection, &watch, first, wait).await {
             Ok(wake) => {
                 pauses = self::pauses();
                 wake
@@ -146,9 +149,16 @@ async fn sleep_on_request(
     }
 }
 
-async fn pop_marker(connection: &mut BlockingConnection, watch: &Watch, wait: Duration) -> Result<Wake, RedisError> {
+/// Waits for a marker, that of the `first` queue before the others.
+async fn pop_marker(
+    connection: &mut BlockingConnection,
+    watch: &Watch,
+    first: usize,
+    wait: Duration,
+) -> Result<Wake, RedisError> {
     let idle = || Wake::Idle { queues: Arc::clone(&watch.queues) };
-    let mut args: Vec<Arg> = watch.markers.iter().map(Arg::from).collect();
+    let (last, next) = watch.markers.split_at(first);
+    let mut args: Vec<Arg> = next.iter().chain(last).map(Arg::from).collect();
     // Older servers spin on waits of a millisecond; ten are as good.
     args.push(format!("{:.3}", wait.as_secs_f64().max(0.01)).into());
     let popped = match connection.call("BZPOPMIN", args, wait).await {

@@ -35,6 +35,12 @@ impl Driver {
             Called::Extended { queue, answer } => match answer {
                 Ok(lost) => {
                     self.status.contact();
+                    // What has an outcome hears of its lock with that: an earlier call may have written it.
+                    let is_undecided = |id, token| {
+                        let lease = self.queues[queue].leases.get(id, token);
+                        lease.is_some_and(|lease| !lease.is_decided)
+                    };
+                    let lost: Vec<_> = lost.iter().filter(|(id, token)| is_undecided(id, token)).collect();
                     lost.iter().for_each(|(id, token)| self.lose(queue, id, token));
                 }
                 Err(error) => tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot renew locks"),
@@ -56,6 +62,7 @@ impl Driver {
             Called::Advanced { queue, job, token } => {
                 self.promised -= 1;
                 self.run_job(queue, job, token);
+                self.status.set_busy(self.tasks.len());
             }
             Called::Woken => {}
         }
@@ -106,7 +113,7 @@ impl Driver {
             // A parent that cannot complete: its children are in the way, and waiting does not help.
             Some(refusal) => {
                 let verdict = Verdict::failed(&outcome.job, &format!("job {id} {refusal}"));
-                served.outcomes.push(Outcome { verdict, ..outcome.clone() });
+                served.decide(Outcome { verdict, ..outcome.clone() });
             }
         }
     }
@@ -115,7 +122,7 @@ impl Driver {
     pub(super) fn on_settle_failed(&mut self, position: usize, mut request: Settle, error: &RedisError) {
         let is_ambiguous = error.is_ambiguous();
         if !is_ambiguous && !request.outcomes.is_empty() {
-            self.queues[position].suspect(&mut request.outcomes);
+            self.queues[position].suspect(&mut request.outcomes, error);
         }
         for outcome in &mut request.outcomes {
             outcome.is_repeated |= is_ambiguous;

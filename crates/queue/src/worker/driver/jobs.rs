@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use operator_core::{Failure, Job, JobId, Json};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Driver;
 use super::served::Promise;
@@ -49,9 +48,14 @@ impl Driver {
     }
 
     /// Starts what a claim got. One that was answered too late for its promise has the slots that are free by now: the
-    /// rest of its jobs go back in line.
+    /// rest of its jobs go back in line, as all do that come when running jobs are told to stop.
     pub(super) fn on_claimed(&mut self, position: usize, token: &Arc<str>, mut claimed: Vec<Claimed>) {
-        let room = if self.end_promise(position) { claimed.len() } else { self.free().min(claimed.len()) };
+        let is_in_time = self.end_promise(position);
+        let room = match self.is_stopping() {
+            true => 0,
+            false if is_in_time => claimed.len(),
+            false => self.free().min(claimed.len()),
+        };
         let surplus = claimed.split_off(room);
         self.start_jobs(position, token, claimed);
         for Claimed { id, job } in surplus {
@@ -89,29 +93,34 @@ impl Driver {
         }
     }
 
-    /// From now on the job's lock is renewed.
+    /// From now on the job's lock is renewed. If this worker still runs it under an older claim, that one was lost.
     fn hold(&mut self, position: usize, job: &Arc<Job>, token: &Arc<str>) {
         let served = &mut self.queues[position];
         let hold = Hold::new(served.queue.clone(), Arc::clone(job), Arc::clone(token), Arc::clone(&self.terms));
-        served.leases.hold(Lease { hold, cancelled: CancellationToken::new() });
+        if let Some(older) = served.leases.hold(hold) {
+            self.end_lost(position, &older);
+        }
     }
 
     /// Puts a claimed job back in line that cannot start.
     fn hand_back(&mut self, position: usize, job: Arc<Job>, token: &Arc<str>) {
         self.hold(position, &job, token);
         let outcome = Outcome { job, token: Arc::clone(token), verdict: Verdict::HandedBack, is_repeated: false };
-        self.queues[position].outcomes.push(outcome);
+        self.queues[position].decide(outcome);
     }
 
-    /// Runs a held job, unless it was lost before it began or has to fail without running.
+    /// Runs a held job, unless it was lost before it began, has to fail without running, or comes too late.
     pub(super) fn run_job(&mut self, position: usize, job: Arc<Job>, token: Arc<str>) {
+        let is_stopping = self.is_stopping();
         let served = &mut self.queues[position];
-        let Some(lease) = served.leases.get(job.id.as_str(), &token) else { return };
+        let Some(lease) = served.leases.get(job.id.as_str(), &token).filter(|lease| !lease.is_decided) else { return };
         let (hold, cancelled) = (lease.hold.clone(), lease.cancelled.clone());
+        if is_stopping {
+            return served.decide(Outcome { job, token, verdict: Verdict::HandedBack, is_repeated: false });
+        }
         if let Some(reason) = self.terms.must_fail(&job) {
             let verdict = Verdict::failed(&job, &reason);
-            served.outcomes.push(Outcome { job, token, verdict, is_repeated: false });
-            return;
+            return served.decide(Outcome { job, token, verdict, is_repeated: false });
         }
         let queue = served.queue.clone();
         let claimed = ClaimedJob { job: Arc::clone(&job), queue, hold: hold.clone(), cancelled: cancelled.clone() };
@@ -137,7 +146,7 @@ impl Driver {
         let job = Arc::new(Job::blank(queue.clone(), JobId::from_wire(id)));
         self.hold(position, &job, token);
         let verdict = Verdict::Failed { reason: error.to_string(), stacks: Vec::new() };
-        self.queues[position].outcomes.push(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
+        self.queues[position].decide(Outcome { job, token: Arc::clone(token), verdict, is_repeated: false });
     }
 
     pub(super) fn on_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
@@ -171,7 +180,7 @@ impl Driver {
         };
         // Stopped on its way out: it has left or is handed back, whichever came first.
         let is_repeated = stay == Stay::Leaving;
-        served.outcomes.push(Outcome { job, token, verdict, is_repeated });
+        served.decide(Outcome { job, token, verdict, is_repeated });
     }
 
     /// Another worker has the job, or will have: stop it and forget it.
@@ -181,12 +190,22 @@ impl Driver {
         if served.leases.get(id, token).is_some_and(|lease| lease.hold.stay() == Stay::Leaving) {
             return;
         }
-        if let Some(lease) = served.leases.release(id, token).filter(|lease| lease.hold.stay() == Stay::Held) {
-            lease.cancelled.cancel();
-            served.metrics.leases_lost.increment(1);
-            self.status.add_lost();
-            tracing::warn!(queue = %served.queue.name, id, "lost a job: its lock expired or another worker took it");
+        if let Some(lease) = served.leases.release(id, token) {
+            self.end_lost(position, &lease);
         }
+    }
+
+    /// Stops the run of a job that is not held any more, unless it had left by itself.
+    fn end_lost(&self, position: usize, lease: &Lease) {
+        if lease.hold.stay() != Stay::Held {
+            return;
+        }
+        let served = &self.queues[position];
+        lease.cancelled.cancel();
+        served.metrics.leases_lost.increment(1);
+        self.status.add_lost();
+        let id = lease.hold.job().id.as_str();
+        tracing::warn!(queue = %served.queue.name, id, "lost a job: its lock expired or another worker took it");
     }
 }
 

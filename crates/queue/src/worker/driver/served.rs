@@ -1,6 +1,5 @@
 //! The driver's state of one queue.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +17,11 @@ use crate::worker::waiter::pauses;
 
 /// The most outcomes one call writes: bounds the script and the memory of its arguments.
 pub(super) const MAX_OUTCOMES: usize = 500;
-/// How often an outcome is sent by itself before it is given up: its job is then recovered as if its worker had died.
+/// How often an outcome that the script fails of is sent by itself before it is given up: its job is then recovered as
+/// if its worker had died.
 const MAX_TRIES: u32 = 5;
+/// How often when it is refused for another reason, such as rights or a password that are being changed: two minutes.
+const MAX_PATIENT_TRIES: u32 = 60;
 
 /// Slots kept for a claim.
 pub(super) struct Promise {
@@ -42,6 +44,8 @@ pub(super) struct Served {
     /// There may be jobs to claim.
     pub(super) is_ready: bool,
     pub(super) is_calling: bool,
+    /// When jobs were last asked for.
+    pub(super) asked_at: Instant,
     /// Look again then: a delayed job is due, a rate limit ends, or an error has been waited out.
     pub(super) look_at: Option<Instant>,
     /// Not before: Redis did not answer, or a limit is used up.
@@ -64,6 +68,7 @@ impl Served {
             tries: 0,
             is_ready: true,
             is_calling: false,
+            asked_at: Instant::now(),
             look_at: None,
             blocked_until: None,
             lost_claim: None,
@@ -87,13 +92,13 @@ impl Served {
     }
 
     /// A call with these outcomes was refused: try half of them, then those behind them.
-    pub(super) fn suspect(&mut self, outcomes: &mut Vec<Outcome>) {
+    pub(super) fn suspect(&mut self, outcomes: &mut Vec<Outcome>, error: &RedisError) {
         self.max_outcomes = (outcomes.len() / 2).max(1);
         if outcomes.len() > 1 {
             return;
         }
         self.tries += 1;
-        if self.tries >= MAX_TRIES {
+        if self.tries >= if error.blames_arguments() { MAX_TRIES } else { MAX_PATIENT_TRIES } {
             self.tries = 0;
             for outcome in outcomes.drain(..) {
                 let id = outcome.job.id.as_str();
@@ -103,16 +108,24 @@ impl Served {
         }
     }
 
+    /// Has an outcome written with the next call.
+    pub(super) fn decide(&mut self, outcome: Outcome) {
+        self.leases.decide(outcome.job.id.as_str(), &outcome.token);
+        self.outcomes.push(outcome);
+    }
+
     /// Hands back every job that has no outcome yet, whatever its task still does.
     pub(super) fn hand_back_all(&mut self) {
-        let settled: HashSet<_> = self.outcomes.iter().map(|outcome| outcome.job.id.clone()).collect();
-        let held = self.leases.iter().filter(|lease| !settled.contains(&lease.hold.job().id));
-        self.outcomes.extend(held.map(|lease| Outcome {
-            job: Arc::clone(lease.hold.job()),
-            token: Arc::clone(lease.hold.shared_token()),
-            verdict: Verdict::HandedBack,
-            is_repeated: lease.hold.stay() == Stay::Leaving,
-        }));
+        let undecided = self.leases.iter().filter(|lease| !lease.is_decided);
+        let outcomes: Vec<Outcome> = undecided
+            .map(|lease| Outcome {
+                job: Arc::clone(lease.hold.job()),
+                token: Arc::clone(lease.hold.shared_token()),
+                verdict: Verdict::HandedBack,
+                is_repeated: lease.hold.stay() == Stay::Leaving,
+            })
+            .collect();
+        outcomes.into_iter().for_each(|outcome| self.decide(outcome));
     }
 
     pub(super) fn pause(&mut self, error: &RedisError) {

@@ -17,6 +17,9 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// How long outcomes are tried to be written after the drain, when Redis is away.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
+/// How much longer than a sleep a queue is left unasked. Sleeps end by themselves; but a worker whose slots are never
+/// all free does not sleep, and the queue whose jobs end would have every slot.
+const NEGLECT: Duration = Duration::from_secs(1);
 /// How long a marker that has left the server may take to get here.
 const LAST_WAKE: Duration = Duration::from_millis(10);
 
@@ -50,6 +53,11 @@ impl Driver {
             self.check_stalled();
         }
         for position in 0..self.queues.len() {
+            let served = &mut self.queues[position];
+            if now >= served.asked_at + self.options.idle_wait + NEGLECT {
+                served.asked_at = now;
+                served.is_ready = true;
+            }
             if self.queues[position].look_at.is_some_and(|at| now >= at) {
                 self.queues[position].look_at = None;
                 self.look_or_pass_on(position);
@@ -93,8 +101,9 @@ impl Driver {
             None => next = next.min(self.check_at),
             Some(drain) => next = next.min(drain.next_stage_at()),
         }
+        let neglected = self.queues.iter().map(|served| served.asked_at + self.options.idle_wait + NEGLECT);
         let waits = self.queues.iter().flat_map(Served::waits).flatten();
-        waits.fold(next, Instant::min)
+        waits.chain(neglected).fold(next, Instant::min)
     }
 
     pub(super) fn contact(&mut self, position: usize) {
@@ -131,6 +140,11 @@ impl Driver {
             }
             Stage::Abandoned => {}
         }
+    }
+
+    /// Whether running jobs have been told to stop: none is started any more.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.stage != Stage::Finishing)
     }
 
     /// The server may have given this worker's sleep a marker just now, which another must follow.
