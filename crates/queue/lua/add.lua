@@ -16,7 +16,7 @@
 --   per job `added` and `waiting` or `delayed`; `duplicated` for an id that existed; of deduplication `deduplicated`,
 --   and `removed` for a replaced or `delayed` for a rescheduled job; of a released parent `waiting` or `delayed`
 -- Bounds
---   the caller passes at most 1000 jobs
+--   the caller passes at most 1000 jobs; a repeated call looks at 5000 events
 local prefix, now = ARGV[1], tonumber(ARGV[3])
 local jobs = cmsgpack.unpack(ARGV[2])
 local refused, code = why_not_add(jobs, function() return prefix end)
@@ -25,11 +25,11 @@ if refused then return { 0, refused, code } end
 local intake = new_intake(prefix, {
     wait = KEYS[1], prioritized = KEYS[2], delayed = KEYS[3], active = KEYS[4], marker = KEYS[5], meta = KEYS[6],
     id = KEYS[7], pc = KEYS[8], events = KEYS[9]
-})
+}, ARGV[4] == "1")
 redis.call("INCRBY", KEYS[7], #jobs)
 local others, attached = {}, {}
 for position, job in ipairs(jobs) do
-    local other = take_in(intake, job, ARGV[4] == "1", false)
+    local other = take_in(intake, job, false)
     if other then
         others[#others + 1] = position
         others[#others + 1] = other

@@ -14,7 +14,7 @@
 -- Events
 --   as add.lua's; `waiting-children` for a job that waits for others
 -- Bounds
---   the caller limits the jobs of a call
+--   the caller limits the jobs of a call; a repeated one looks at 5000 events of each queue
 local prefixes, nodes, now = cmsgpack.unpack(ARGV[1]), cmsgpack.unpack(ARGV[2]), tonumber(ARGV[3])
 local jobs = {}
 for position, node in ipairs(nodes) do
@@ -23,16 +23,13 @@ for position, node in ipairs(nodes) do
 end
 local refused, code = why_not_add(jobs, function(job) return prefixes[job.queue] end)
 if refused then return { 0, refused, code } end
--- The jobs of a call come together: one tells of all.
-if ARGV[4] == "1" and redis.call("EXISTS", prefixes[jobs[1].queue] .. jobs[1][JOB_ID]) == 1 then return {} end
-
 local intakes, counts = {}, {}
 for position, prefix in ipairs(prefixes) do
     intakes[position] = new_intake(prefix, {
         wait = prefix .. "wait", prioritized = prefix .. "prioritized", delayed = prefix .. "delayed",
         active = prefix .. "active", marker = prefix .. "marker", meta = prefix .. "meta", pc = prefix .. "pc",
         events = prefix .. "events", waiting_children = prefix .. "waiting-children"
-    })
+    }, ARGV[4] == "1")
     counts[position] = 0
 end
 for _, job in ipairs(jobs) do counts[job.queue] = counts[job.queue] + 1 end
@@ -40,7 +37,7 @@ for position, prefix in ipairs(prefixes) do redis.call("INCRBY", prefix .. "id",
 
 local others, attached = {}, {}
 for position, job in ipairs(jobs) do
-    local other = take_in(intakes[job.queue], job, false, job.waits_for_children)
+    local other = take_in(intakes[job.queue], job, job.waits_for_children)
     if other then
         others[#others + 1] = position
         others[#others + 1] = other

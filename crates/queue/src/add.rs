@@ -122,9 +122,7 @@ impl Queue {
         let wire_jobs: Vec<WireJob<'_>> = jobs
             .iter()
             .zip(ids)
-            .map(|(NewJob { name, data, opts }, id)| {
-                WireJob::new(id, is_repeated || opts.job_id.is_some(), name, data, opts, now)
-            })
+            .map(|(NewJob { name, data, opts }, id)| WireJob::new(id, name, data, opts, now))
             .collect();
         let packed = rmp_serde::to_vec(&wire_jobs).expect("text and numbers can be packed");
         let args: Vec<Arg> = vec![self.keys.prefix().into(), packed.into(), now.into(), u64::from(is_repeated).into()];

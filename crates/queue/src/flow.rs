@@ -169,7 +169,7 @@ impl FlowProducer {
 impl Plan<'_> {
     fn args(&self, now: u64, is_repeated: bool) -> Vec<Arg> {
         let prefixes: Vec<&str> = self.queues.iter().map(|queue| queue.keys.prefix()).collect();
-        let jobs: Vec<WireFlowJob<'_>> = self.nodes.iter().map(|node| node.to_wire(now, is_repeated)).collect();
+        let jobs: Vec<WireFlowJob<'_>> = self.nodes.iter().map(|node| node.to_wire(now)).collect();
         vec![
             rmp_serde::to_vec(&prefixes).expect("text can be packed").into(),
             rmp_serde::to_vec(&jobs).expect("text and numbers can be packed").into(),
@@ -194,9 +194,8 @@ impl Plan<'_> {
 struct WireFlowJob<'a>(WireJob<'a>, usize, bool);
 
 impl Node<'_> {
-    fn to_wire(&self, now: u64, is_repeated: bool) -> WireFlowJob<'_> {
-        let may_exist = is_repeated || self.opts.job_id.is_some();
-        let job = WireJob::new(&self.id, may_exist, &self.job.name, &self.job.data, &self.opts, now);
+    fn to_wire(&self, now: u64) -> WireFlowJob<'_> {
+        let job = WireJob::new(&self.id, &self.job.name, &self.job.data, &self.opts, now);
         WireFlowJob(job, self.queue + 1, !self.job.children.is_empty())
     }
 }

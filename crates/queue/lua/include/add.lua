@@ -3,6 +3,9 @@
 
 local JOB_MISSING_PARENT, JOB_HAS_PARENT = -5, -7
 
+-- How many events are searched for the jobs of a call that is repeated.
+local MAX_RECENT_EVENTS = 5000
+
 -- Positions in a job, as the producer encodes it.
 local JOB_ID, MAY_EXIST, NAME, DATA, OPTS, TIMESTAMP, JOB_DELAY, PRIORITY, JOB_LIFO, PARENT_KEY, PARENT, DEDUP =
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
@@ -27,10 +30,22 @@ local function why_not_add(jobs, prefix_of)
     end
 end
 
--- What gathers on the way into one queue, so that a batch costs one command per list and set.
-local function new_intake(prefix, keys)
+-- The newest ids that were added, as a set: a job that has run and was not kept meanwhile shows in the events only.
+local function recently_added(events_key)
+    local added = {}
+    for _, entry in ipairs(redis.call("XREVRANGE", events_key, "+", "-", "COUNT", MAX_RECENT_EVENTS)) do
+        local fields = entry[2]
+        if fields[2] == "added" then added[fields[4]] = true end
+    end
+    return added
+end
+
+-- What gathers on the way into one queue, so that a batch costs one command per list and set. `is_repeated` says that
+-- an earlier call may have added the jobs.
+local function new_intake(prefix, keys, is_repeated)
     return { prefix = prefix, keys = keys, meta = read_meta(keys.meta), back = {}, front = {}, prioritized = {},
-        delayed = {}, parents = {}, score_delayed = delayed_scorer(keys.delayed), is_ready = false, is_due = false }
+        delayed = {}, parents = {}, score_delayed = delayed_scorer(keys.delayed), is_ready = false, is_due = false,
+        is_repeated = is_repeated, added = is_repeated and recently_added(keys.events) or {} }
 end
 
 -- Puts what has gathered into the lists and sets, where everybody sees it.
@@ -66,9 +81,9 @@ end
 
 -- A job that exists already gets the parent that it is added with this time. A result that it has counts at once.
 -- What an earlier call attached stays as it is: the child may be past its parent by now.
-local function attach_again(intake, job, key, is_repeated)
+local function attach_again(intake, job, key)
     local parent_key = job[PARENT_KEY]
-    if is_repeated and redis.call("HGET", key, "parentKey") == parent_key then return end
+    if intake.is_repeated and redis.call("HGET", key, "parentKey") == parent_key then return end
     if redis.call("ZSCORE", intake.prefix .. "completed", job[JOB_ID]) then
         redis.call("HSET", parent_key .. ":processed", key, redis.call("HGET", key, "returnvalue") or "null")
     else
@@ -77,13 +92,14 @@ local function attach_again(intake, job, key, is_repeated)
     redis.call("HSET", key, "parentKey", parent_key, "parent", job[PARENT])
 end
 
-local function write_job(intake, job, key)
+-- Writes the job's hash. Says whether it is new: an id made for this call is there already when the call was repeated
+-- before it arrived, and has the same fields.
+local function write_job(job, key)
     local dedup_id = job[DEDUP] and job[DEDUP][1]
     local delay, priority, parent_key = job[JOB_DELAY], job[PRIORITY], job[PARENT_KEY]
     if not parent_key and not dedup_id then
-        redis.call("HSET", key, "name", job[NAME], "data", job[DATA], "opts", job[OPTS],
-            "timestamp", job[TIMESTAMP], "delay", delay, "priority", priority)
-        return
+        return redis.call("HSET", key, "name", job[NAME], "data", job[DATA], "opts", job[OPTS],
+            "timestamp", job[TIMESTAMP], "delay", delay, "priority", priority) == 6
     end
     local fields = { "name", job[NAME], "data", job[DATA], "opts", job[OPTS], "timestamp", job[TIMESTAMP],
         "delay", delay, "priority", priority }
@@ -96,7 +112,7 @@ local function write_job(intake, job, key)
         set("parent", job[PARENT])
     end
     if dedup_id then set("deid", dedup_id) end
-    redis.call("HSET", key, unpack(fields))
+    return redis.call("HSET", key, unpack(fields)) * 2 == #fields
 end
 
 -- Where a new job goes, with its event.
@@ -131,11 +147,13 @@ local function release_parents(jobs, now)
 end
 
 -- Adds one job, or finds that another stands for it already. Returns the id of that other job, or nil.
-local function take_in(intake, job, is_repeated, waits_for_children)
+local function take_in(intake, job, waits_for_children)
     local id, parent_key = job[JOB_ID], job[PARENT_KEY]
     local key = intake.prefix .. id
-    if job[MAY_EXIST] and redis.call("EXISTS", key) == 1 then
-        if parent_key then attach_again(intake, job, key, is_repeated) end
+    -- Only an id made for the call tells that the job is the same.
+    if not job[MAY_EXIST] and intake.added[id] then return id end
+    if (job[MAY_EXIST] or intake.is_repeated) and redis.call("EXISTS", key) == 1 then
+        if parent_key then attach_again(intake, job, key) end
         redis.call("XADD", intake.keys.events, "*", "event", "duplicated", "jobId", id)
         return id
     end
@@ -147,7 +165,7 @@ local function take_in(intake, job, is_repeated, waits_for_children)
         }, job[DEDUP])
         if owner then return owner end
     end
-    write_job(intake, job, key)
+    if not write_job(job, key) then return id end
     redis.call("XADD", intake.keys.events, "*", "event", "added", "jobId", id, "name", job[NAME])
     enqueue_job(intake, job, waits_for_children)
     if parent_key then redis.call("SADD", parent_key .. ":dependencies", key) end

@@ -42,18 +42,11 @@ struct WireParent<'a> {
 }
 
 impl<'a> WireJob<'a> {
-    /// The job of this id. `may_exist` has the script look for an older one.
-    pub(crate) fn new(
-        id: &'a JobId,
-        may_exist: bool,
-        name: &'a str,
-        data: &'a Json,
-        opts: &'a JobOptions,
-        now_ms: u64,
-    ) -> Self {
+    /// The job of this id. For one of the caller's own the script looks for an older job.
+    pub(crate) fn new(id: &'a JobId, name: &'a str, data: &'a Json, opts: &'a JobOptions, now_ms: u64) -> Self {
         Self(
             id.as_str(),
-            may_exist,
+            opts.job_id.is_some(),
             name,
             data.as_str(),
             options::encode(opts),
