@@ -154,7 +154,10 @@ local function take_in(intake, job, waits_for_children)
     if not job[MAY_EXIST] and intake.added[id] then return id end
     if (job[MAY_EXIST] or intake.is_repeated) and redis.call("EXISTS", key) == 1 then
         if parent_key then attach_again(intake, job, key) end
-        redis.call("XADD", intake.keys.events, "*", "event", "duplicated", "jobId", id)
+        -- In a repeated call it is most likely the job itself.
+        if not intake.is_repeated then
+            redis.call("XADD", intake.keys.events, "*", "event", "duplicated", "jobId", id)
+        end
         return id
     end
     if job[DEDUP] then
