@@ -45,6 +45,8 @@ pub struct Generator {
     weights: Vec<usize>,
     /// How many names were given so far.
     named: usize,
+    /// The major version of BullMQ.
+    version: u8,
 }
 
 /// A worker that was declared.
@@ -81,6 +83,7 @@ impl Generator {
             planned: VecDeque::new(),
             weights,
             named: 0,
+            version,
         };
         generator.plan_workers();
         generator

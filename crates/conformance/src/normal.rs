@@ -41,7 +41,9 @@ impl Aliases {
             let queue = key.split(':').nth(1).unwrap_or_default();
             match (&entry.content, &other.content) {
                 (Content::Stream(theirs), Content::Stream(own)) => {
+                    // Ours may have been copied from theirs.
                     let theirs = theirs.iter().filter(|entry| !is_of_5_alone(entry));
+                    let own = own.iter().filter(|entry| !is_of_5_alone(entry));
                     let fields = theirs.zip(own).flat_map(|(theirs, own)| theirs.iter().zip(own));
                     for ((name, theirs), (_, own)) in fields {
                         if (name == "jobId" || name == "deduplicatedJobId") && is_uuid(own) {

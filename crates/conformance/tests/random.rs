@@ -51,16 +51,13 @@ async fn bullmq_is_equal_to_itself() {
     assert!(report.is_equal(), "{report}");
 }
 
-/// A worker that forgets to count the attempt of a job that failed.
-fn uncounted_attempts(operation: &Operation) -> Option<Vec<String>> {
-    let Operation::Fail(fail) = operation else { return None };
-    let words = ["EVAL", UNCOUNTED, "0", fail.job.as_str()];
-    Some(words.map(str::to_owned).to_vec())
+/// A flow whose parent forgets its children.
+fn forgotten_children(operation: &Operation) -> Option<Vec<String>> {
+    let Operation::AddFlow(_) = operation else { return None };
+    let flow = &operation.to_json()["flow"];
+    let (queue, id) = (flow["queueName"].as_str()?, flow["opts"]["jobId"].as_str()?);
+    Some(vec!["DEL".to_owned(), format!("bull:{queue}:{id}:dependencies")])
 }
-
-const UNCOUNTED: &str = "for _, key in ipairs(redis.call('KEYS', 'bull:*')) do \
-     if redis.call('TYPE', key).ok == 'hash' and redis.call('HEXISTS', key, 'atm') == 1 then \
-     redis.call('HDEL', key, 'atm') end end";
 
 /// A queue that loses its marker when a job is added.
 fn lost_markers(operation: &Operation) -> Option<Vec<String>> {
@@ -79,8 +76,8 @@ async fn is_found(flaw: Flaw, operation: &str, lines: usize) {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_not_counted_is_found_and_shown_by_a_short_sequence() {
-    is_found(uncounted_attempts, "fail", 4).await;
+async fn children_that_are_forgotten_are_found_and_shown_by_a_short_sequence() {
+    is_found(forgotten_children, "addFlow", 1).await;
 }
 
 #[tokio::test]

@@ -51,7 +51,14 @@ pub(super) fn places(moment: &Moment<'_>, unequal: &Unequal) -> bool {
         && matches!(suffix, "wait" | "prioritized" | "pc")
         && theirs.all() == own.all()
         && own.all().into_iter().all(is_placed)
-        && own.all().into_iter().any(is_reordered)
+        && (own.all().into_iter().any(is_reordered) || suffix == "pc" && has_passed(moment, queue))
+}
+
+/// Whether a parent with a priority was released and claimed in this step: only the counter still tells its place.
+fn has_passed(moment: &Moment<'_>, queue: &str) -> bool {
+    let active = list(moment.ours.1, &format!("{queue}:active"));
+    let waited = members(moment.before, &format!("{queue}:waiting-children"));
+    waited.iter().any(|id| active.contains(id) && number(moment.ours.1, &format!("{queue}:{id}"), "priority") > 0)
 }
 
 fn forgets_places(operation: &Operation) -> bool {

@@ -130,15 +130,16 @@ impl Generator {
 
     fn deduplication(&mut self) -> Value {
         let id = self.chance.one_of(["d1", "d1", "d2"]);
-        match self.chance.below(8) {
+        // The last is for version 6 alone.
+        match self.chance.below(if self.version < 6 { 7 } else { 8 }) {
             0 => json!({ "id": id, "ttl": LONG_MS }),
             1 => json!({ "id": id, "ttl": LONG_MS, "extend": true }),
             2 => json!({ "id": id, "ttl": LONG_MS, "extend": true, "replace": true }),
             3 => json!({ "id": id, "ttl": LONG_MS, "replace": true }),
             4 => json!({ "id": id, "replace": true }),
             5 => json!({ "id": id, "keepLastIfActive": true }),
-            6 => json!({ "id": id, "reschedule": true }),
-            _ => json!({ "id": id }),
+            6 => json!({ "id": id }),
+            _ => json!({ "id": id, "reschedule": true }),
         }
     }
 

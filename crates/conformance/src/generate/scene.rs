@@ -86,6 +86,11 @@ impl<'a> Scene<'a> {
         fields.get("opts").is_some_and(|opts| opts.contains(&format!("\"{option}\":true")))
     }
 
+    /// Whether a job has a parent.
+    pub(crate) fn has_parent(&self, queue: &str, id: &str) -> bool {
+        matches!(self.content(&key(queue, id)), Some(Content::Hash(fields)) if fields.contains_key("parentKey"))
+    }
+
     fn content(&self, key: &str) -> Option<&'a Content> {
         self.keys.get(key).map(|entry| &entry.content)
     }

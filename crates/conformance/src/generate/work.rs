@@ -51,6 +51,10 @@ impl Generator {
         if self.chance.percent(15) {
             fail["unrecoverable"] = true.into();
         }
+        // A parent that is let go has another place in line with BullMQ, so that it would be another job's turn.
+        if scene.has_parent(&held.queue, &held.id) {
+            return Some(fail);
+        }
         Some(self.with_next(fail))
     }
 
@@ -198,7 +202,8 @@ impl Generator {
         if self.chance.percent(30) {
             options["maxStalledCount"] = self.chance.one_of([0, 2]).into();
         }
-        if self.chance.percent(25) {
+        // BullMQ 5 counts these otherwise.
+        if self.version >= 6 && self.chance.percent(25) {
             options["maxStartedAttempts"] = self.chance.one_of([1, 2, 3]).into();
         }
         if self.chance.percent(30) {
