@@ -41,7 +41,7 @@ pub struct JobOptions {
     /// Refuse the job when its data is larger than this many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_limit: Option<u64>,
-    /// At most this many lines of a stack trace are stored per attempt.
+    /// At most this many stack traces are stored, the newest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack_trace_limit: Option<u32>,
     /// Creation time in epoch milliseconds; now when absent.

@@ -57,12 +57,13 @@ impl Queue {
         if !ids.is_empty() {
             self.ensure_registered().await?;
         }
+        let counter = metrics::counter!("operator_jobs_added_total", "queue" => self.name.to_string());
         let mut added = Vec::with_capacity(ids.len());
         while added.len() < jobs.len() {
             let (first, last) = (added.len(), chunk_end(&jobs, added.len()));
             added.extend(self.add_chunk(&jobs[first..last], &ids[first..last], now).await?);
+            counter.increment(added[first..].iter().filter(|job| job.is_new).count() as u64);
         }
-        metrics::counter!("operator_jobs_added_total", "queue" => self.name.to_string()).increment(ids.len() as u64);
         Ok(added)
     }
 
@@ -97,13 +98,19 @@ impl Queue {
             let problem = format!("`{}` is not a queue's key: give prefix and queue, as in {example}", parent.queue);
             return Err(QueueError::InvalidArgument { field: "opts.parent.queue", problem });
         }
+        if id.as_str().contains(':') {
+            let problem =
+                format!("`{id}` contains a colon, and a child's key is taken apart at its last: leave it out");
+            return Err(QueueError::InvalidArgument { field: "opts.jobId", problem });
+        }
         self.check_same_slot(&format!("{}:", parent.queue))?;
         let is_own = parent.id == *id && format!("{}:", parent.queue) == self.keys.prefix();
         if is_own { Err(InvalidOptions::OwnParent.into()) } else { Ok(()) }
     }
 
     /// One call. An answer lost with its connection is asked for once more: every id is known by then, so the jobs that
-    /// were added are found and not added twice.
+    /// were added are found and not added twice. One that has run by then and was not kept is looked for among the newest
+    /// events, unless its id is the caller's, which tells nothing: that job runs again.
     async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<Vec<Added>, QueueError> {
         let reply = match self.send_chunk(jobs, ids, now, false).await {
             Err(error) if error.is_ambiguous() => self.send_chunk(jobs, ids, now, true).await?,

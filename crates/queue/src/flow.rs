@@ -105,11 +105,12 @@ impl FlowProducer {
             answer => answer?,
         };
         let ids: Vec<JobId> = plan.nodes.iter().map(|node| node.id.clone()).collect();
-        let ids: Vec<JobId> = read_added(&ids, reply)?.into_iter().map(|added| added.id).collect();
-        for node in &plan.nodes {
+        let added = read_added(&ids, reply)?;
+        for (node, _) in plan.nodes.iter().zip(&added).filter(|(_, added)| added.is_new) {
             let queue = node.job.queue_name.to_string();
             metrics::counter!("operator_jobs_added_total", "queue" => queue).increment(1);
         }
+        let ids: Vec<JobId> = added.into_iter().map(|added| added.id).collect();
         Ok((0..flows.len()).map(|root| plan.tree(root, &ids)).collect())
     }
 

@@ -123,14 +123,14 @@ fn crc16(bytes: &[u8]) -> u16 {
 pub fn connection_name(prefix: &str, queue: &QueueName, worker: Option<&str>) -> String {
     use base64::Engine as _;
     let queue = base64::engine::general_purpose::STANDARD.encode(queue.as_str());
-    match worker {
+    let name = match worker {
         Some(worker) => {
-            // Redis refuses connection names with spaces and control characters.
-            let worker = worker.replace(|letter: char| letter.is_whitespace() || letter.is_control(), "-");
             format!("{prefix}:{queue}:w:{worker}")
         }
         None => format!("{prefix}:{queue}"),
-    }
+    };
+    // Redis refuses connection names with anything else.
+    name.replace(|letter: char| !letter.is_ascii_graphic(), "-")
 }
 
 #[cfg(test)]
@@ -156,6 +156,7 @@ mod tests {
         assert_eq!(keys.of_job("7", "lock"), "bull:q2:7:lock");
         assert_eq!(connection_name("bull", &queue, Some("wn")), "bull:cTI=:w:wn");
         assert_eq!(connection_name("bull", &queue, Some("a b")), "bull:cTI=:w:a-b");
+        assert_eq!(connection_name("bull", &queue, Some("wörker")), "bull:cTI=:w:w-rker");
         assert_eq!(connection_name("bull", &queue, None), "bull:cTI=");
     }
 

@@ -83,7 +83,8 @@ local function add_kept_job(prefix, dedup_id, kept_key, now)
     local count = redis.call("INCR", prefix .. "id")
     local id = kept[4]
     if not id or id == "" then id = tostring(count) end
-    local opts = cjson.decode(kept[3] or "{}")
+    local is_readable, opts = pcall(cjson.decode, kept[3] or "{}")
+    if not is_readable or type(opts) ~= "table" then opts = {} end
     local delay, priority = tonumber(opts.delay) or 0, tonumber(opts.priority) or 0
     local key, events = prefix .. id, prefix .. "events"
     redis.call("SET", prefix .. "de:" .. dedup_id, id)

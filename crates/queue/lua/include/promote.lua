@@ -13,10 +13,13 @@ local function promote_due(prefix, keys, now)
     local line = new_line(keys.wait, keys.prioritized, keys.pc)
     for _, id in ipairs(due) do
         local job_key = prefix .. id
-        local fields = redis.call("HMGET", job_key, "priority", "opts")
-        line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
-        redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "delayed")
-        redis.call("HSET", job_key, "delay", 0)
+        local fields = redis.call("HMGET", job_key, "priority", "opts", "name")
+        -- A hash of nothing but a delay would stand for a job that was removed, and block its id for good.
+        if fields[3] then
+            line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
+            redis.call("XADD", keys.events, "*", "event", "waiting", "jobId", id, "prev", "delayed")
+            redis.call("HSET", job_key, "delay", 0)
+        end
     end
     line.flush()
     return earliest_due(keys.delayed)

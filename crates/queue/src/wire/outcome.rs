@@ -71,7 +71,7 @@ impl Verdict {
     /// Decides what follows from a failed attempt: another one now, later, or none. `random` is in `0.0..1.0`.
     pub(crate) fn of_failure(job: &Job, failure: Failure, rules: &RetryRules, random: f64) -> Self {
         let stacks = stacks_with(job, &failure);
-        let attempts_made = job.attempts_made + 1;
+        let attempts_made = job.attempts_made.saturating_add(1);
         let has_started_enough = rules.max_started.is_some_and(|max| job.attempts_started >= max);
         if failure.kind != FailureKind::Retryable || attempts_made >= job.opts.attempts || has_started_enough {
             return Self::Failed { reason: failure.message, stacks };
@@ -112,7 +112,33 @@ pub(crate) fn pack(outcomes: &[Outcome], defaults: KeepDefaults) -> Vec<u8> {
     rmp_serde::to_vec(&wire).expect("text and numbers can be packed")
 }
 
+/// The most bytes of a result. Redis takes no argument of more than 512 MB, and everybody waits while it is copied.
+const MAX_RESULT_BYTES: usize = 64 * 1024 * 1024;
+
+impl Verdict {
+    /// The job's completion, or its failure when the result is larger than can be stored: it would be as large again.
+    pub(crate) fn completed(job: &Job, result: Json) -> Self {
+        let bytes = result.as_str().len();
+        if bytes <= MAX_RESULT_BYTES {
+            return Self::Completed(result);
+        }
+        let remedy = "keep it elsewhere and return a reference";
+        Self::failed(job, &format!("the result has {bytes} bytes and at most {MAX_RESULT_BYTES} are allowed; {remedy}"))
+    }
+}
+
 impl Outcome {
+    /// How many bytes of the job's own the script is given.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.verdict {
+            Verdict::Completed(result) => result.as_str().len(),
+            Verdict::Failed { reason, stacks } | Verdict::Retried { reason, stacks, .. } => {
+                reason.len() + stacks.iter().map(String::len).sum::<usize>()
+            }
+            Verdict::HandedBack | Verdict::Postponed { .. } | Verdict::Parked { .. } => 0,
+        }
+    }
+
     /// The terminal record as `worker` leaves it in the history stream; empty when the job has not finished.
     pub(crate) fn record(&self, worker: Option<&str>, now_ms: u64) -> Vec<u8> {
         let (is_completed, stacks) = match &self.verdict {

@@ -32,7 +32,7 @@ impl WireRecord {
             opts: job.wire_opts.as_str().to_owned(),
             is_completed,
             stack: stack.to_vec(),
-            attempts_made: job.attempts_made + 1,
+            attempts_made: job.attempts_made.saturating_add(1),
             attempts_started: job.attempts_started,
             stalled: job.stalled,
             timestamp_ms: job.timestamp_ms,

@@ -41,6 +41,8 @@ pub(super) enum Called {
         job: Arc<Job>,
         token: Arc<str>,
     },
+    /// Whether the server answered.
+    Pinged(bool),
     Woken,
 }
 
@@ -116,10 +118,6 @@ impl Terms {
             limiter: options.limiter,
             rules: RetryRules { backoff: options.backoff.clone(), max_started: options.max_started_attempts },
         }
-    }
-
-    pub(super) fn limiter(&self) -> Option<RateLimit> {
-        self.limiter
     }
 
     /// Why a claimed job is to be failed without running it, if it is.

@@ -5,12 +5,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use operator_core::{Failure, Job, Json};
+use operator_core::{Failure, Job, JobId, Json};
 use uuid::Uuid;
 
 use super::call::{Claim, Settle, Settled, Terms, advance_scheduler};
 use super::hold::Hold;
-use super::options::{RateLimit, WorkerOptions};
+use super::options::WorkerOptions;
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::wire::outcome::Verdict;
@@ -22,6 +22,7 @@ pub(super) const STARTED_TOO_OFTEN: &str = "job started more than allowable limi
 #[derive(Clone)]
 pub struct Consumer {
     queue: Queue,
+    options: Arc<WorkerOptions>,
     terms: Arc<Terms>,
 }
 
@@ -46,15 +47,15 @@ impl Consumer {
     /// keep policies, backoff, stalled jobs, history.
     #[must_use]
     pub fn new(queue: Queue, options: &WorkerOptions) -> Self {
-        Self { queue, terms: Arc::new(Terms::new(options)) }
+        Self { queue, options: Arc::new(options.clone()), terms: Arc::new(Terms::new(options)) }
     }
 
     /// Claims the next job under a token of its own.
     ///
     /// # Errors
     /// [`QueueError::Redis`]; after an ambiguous one a job may be held that nobody knows of: it is recovered as
-    /// stalled. [`QueueError::Corrupt`] when the claimed job cannot be read, [`QueueError::InvalidArgument`] when the
-    /// consumer's limiter is out of its range.
+    /// stalled. [`QueueError::Corrupt`] when the claimed job cannot be read: it has failed then. [`QueueError::InvalidArgument`] when one of
+    /// the consumer's options is out of its range.
     pub async fn claim(&self) -> Result<Claimed, QueueError> {
         self.claim_as(&Uuid::now_v7().to_string()).await
     }
@@ -64,7 +65,7 @@ impl Consumer {
     /// # Errors
     /// As [`Consumer::claim`].
     pub async fn claim_as(&self, token: &str) -> Result<Claimed, QueueError> {
-        self.terms.limiter().map_or(Ok(()), RateLimit::check)?;
+        self.options.check_terms()?;
         let request = Settle { outcomes: Vec::new(), claim: one(token) };
         let settled = self.terms.settle(&self.queue, &request).await?;
         self.claimed(settled, request.claim.token).await
@@ -85,8 +86,9 @@ impl Consumer {
     /// a job must be found twice. Answers with their ids.
     ///
     /// # Errors
-    /// [`QueueError::Redis`].
+    /// [`QueueError::InvalidArgument`] as for a claim; [`QueueError::Redis`].
     pub async fn check_stalled(&self) -> Result<Vec<String>, QueueError> {
+        self.options.check_terms()?;
         Ok(self.terms.check_stalled(&self.queue).await?)
     }
 
@@ -98,7 +100,12 @@ impl Consumer {
     }
 
     async fn claimed(&self, settled: Settled, token: Arc<str>) -> Result<Claimed, QueueError> {
-        let job = settled.claimed.into_iter().next().map(|claimed| claimed.job).transpose()?;
+        let claimed = settled.claimed.into_iter().next();
+        let job = match claimed.map(|claimed| (claimed.id, claimed.job)) {
+            Some((id, Err(error))) => return Err(self.fail_unreadable(&id, token, error).await),
+            Some((_, Ok(job))) => Some(job),
+            None => None,
+        };
         if let Some(job) = &job {
             advance_scheduler(&self.queue, job).await;
         }
@@ -107,6 +114,14 @@ impl Consumer {
             next_due_ms: settled.next_due_ms,
             limited_for: settled.limited_for,
         })
+    }
+
+    /// A job whose hash is not what the wire says fails for good, as it would every time.
+    async fn fail_unreadable(&self, id: &str, token: Arc<str>, error: QueueError) -> QueueError {
+        let unreadable = self.held(Job::blank(self.queue.name.clone(), JobId::from_wire(id)), token);
+        let verdict = Verdict::Failed { reason: error.to_string(), stacks: Vec::new() };
+        let settled = unreadable.hold.settle(verdict, Claim::none()).await;
+        settled.err().filter(|error| matches!(error, QueueError::Redis(_))).unwrap_or(error)
     }
 
     fn held(&self, job: Job, token: Arc<str>) -> HeldJob {
@@ -122,7 +137,7 @@ impl HeldJob {
     /// [`QueueError::Redis`]: after an ambiguous one the call may be repeated, and a refusal then says that the first
     /// had taken effect or the job was lost.
     pub async fn complete(&self, result: Json) -> Result<(), QueueError> {
-        self.hold.settle(Verdict::Completed(result), Claim::none()).await.map(drop)
+        self.hold.settle(Verdict::completed(self.job(), result), Claim::none()).await.map(drop)
     }
 
     /// Fails the attempt. Whether another follows is decided by the job's options and the consumer's.
@@ -138,7 +153,8 @@ impl HeldJob {
     /// # Errors
     /// As [`HeldJob::complete`] and [`Consumer::claim`].
     pub async fn complete_and_claim(&self, consumer: &Consumer, result: Json) -> Result<Claimed, QueueError> {
-        let settled = self.hold.settle(Verdict::Completed(result), one(self.token())).await?;
+        consumer.options.check_terms()?;
+        let settled = self.hold.settle(Verdict::completed(self.job(), result), one(self.token())).await?;
         consumer.claimed(settled, self.token().into()).await
     }
 
@@ -147,6 +163,7 @@ impl HeldJob {
     /// # Errors
     /// As [`HeldJob::complete`] and [`Consumer::claim`].
     pub async fn fail_and_claim(&self, consumer: &Consumer, failure: Failure) -> Result<Claimed, QueueError> {
+        consumer.options.check_terms()?;
         let settled = self.hold.settle(self.verdict(failure), one(self.token())).await?;
         consumer.claimed(settled, self.token().into()).await
     }

@@ -8,6 +8,7 @@ use backon::Retryable;
 use operator_core::{InvalidOptions, Job, JobId, JobOptions, NewJob, ParentRef, QueueName};
 
 use super::call::{Claim, Settle, Settled, Terms, extend_for, ms, reconnects};
+use super::options::check_duration;
 use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::wire::outcome::{Outcome, RetryRules, Verdict};
@@ -129,8 +130,10 @@ impl Hold {
     /// Holds the job for `duration` from now. A worker renews its jobs by itself; this is for manual processing.
     ///
     /// # Errors
-    /// [`QueueError::Refused`] when the job is not held any more, [`QueueError::Redis`].
+    /// [`QueueError::InvalidArgument`] for less than a millisecond or more than 100 years, [`QueueError::Refused`] when
+    /// the job is not held any more, [`QueueError::Redis`].
     pub async fn extend_lock(&self, duration: Duration) -> Result<(), QueueError> {
+        check_duration("duration", duration)?;
         let lease = vec![(self.job.id.to_string(), Arc::clone(&self.token))];
         let lost = extend_for(&self.queue, lease, ms(duration)).await?;
         if lost.is_empty() { Ok(()) } else { Err(self.refused(Refusal::LockMissing)) }

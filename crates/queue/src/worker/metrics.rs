@@ -36,7 +36,7 @@ impl QueueMetrics {
     /// A job begins: it waited since it was created, or since its delay ran out.
     pub(super) fn started(&self, job: &Job, now_ms: u64) {
         self.started.increment(1);
-        let due_ms = job.timestamp_ms + job.opts.delay_ms;
+        let due_ms = job.timestamp_ms.saturating_add(job.opts.delay_ms);
         if job.attempts_made == 0 {
             self.wait_seconds.record(seconds(now_ms.saturating_sub(due_ms)));
         }

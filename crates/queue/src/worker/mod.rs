@@ -28,8 +28,8 @@ use crate::redis::{Redis, RedisConfig, Role};
 pub use consumer::{Claimed, Consumer, HeldJob};
 use driver::Driver;
 pub use hold::Hold;
-use options::MAX_SLOTS;
 pub use options::{BackoffStrategy, RateLimit, WorkerOptions};
+use options::{LONGEST, MAX_SLOTS};
 pub use status::Status;
 
 /// Runs jobs.
@@ -57,7 +57,8 @@ pub struct ClaimedJob {
 pub struct Worker {
     stop: watch::Sender<Option<Instant>>,
     pace: watch::Sender<Pace>,
-    done: oneshot::Receiver<Drained>,
+    /// `None` once the driver has died.
+    done: Option<oneshot::Receiver<Drained>>,
     status: Arc<Status>,
     redis: Redis,
 }
@@ -128,7 +129,7 @@ impl Worker {
             })
             .map_err(|error| no_thread(&error))?;
         let redis = start.await.unwrap_or_else(|_| Err(no_thread(&"it ended at once")))?;
-        Ok(Self { stop, pace, done, status, redis })
+        Ok(Self { stop, pace, done: Some(done), status, redis })
     }
 
     /// What the worker is doing, for health checks and gauges.
@@ -169,14 +170,24 @@ impl Worker {
 
     /// Waits until the worker ends although nobody stopped it: a defect, after which it claims nothing any more.
     pub async fn died(&mut self) {
-        let _ = (&mut self.done).await;
+        if let Some(done) = &mut self.done {
+            let _ = done.await;
+            self.done = None;
+        }
     }
 
     /// Stops claiming, lets running jobs finish for up to `drain`, and hands the rest back without costing them an
-    /// attempt.
+    /// attempt. One that has died holds nothing back: its jobs are recovered as stalled.
     pub async fn stop(self, drain: Duration) -> Drained {
-        let _ = self.stop.send(Some(Instant::now() + drain));
-        self.done.await.unwrap_or_default()
+        let _ = self.stop.send(Some(Instant::now() + drain.min(LONGEST)));
+        let drained = match self.done {
+            Some(done) => done.await.ok(),
+            None => None,
+        };
+        drained.unwrap_or_else(|| {
+            tracing::error!("the claim loop has died: other workers recover its jobs");
+            Drained::default()
+        })
     }
 }
 

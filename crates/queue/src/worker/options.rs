@@ -9,12 +9,12 @@ use operator_core::{Failure, Job, JobOptions, Keep, QueueName};
 
 use crate::error::QueueError;
 
-/// How a worker claims and holds jobs. The defaults are BullMQ's.
+/// How a worker claims and holds jobs. The defaults are BullMQ's. Times go from a millisecond to 100 years.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
     /// The queues it serves; at least one.
     pub queues: Vec<QueueName>,
-    /// How many jobs run at a time, over all queues.
+    /// How many jobs run at a time, over all queues; at least one.
     pub concurrency: usize,
     /// The name it is listed and recorded under.
     pub name: Option<String>,
@@ -47,9 +47,9 @@ pub struct WorkerOptions {
 /// So many jobs per stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How many jobs may start, 1 or more.
+    /// How many jobs may start: from 1 to 2^53 - 1.
     pub max: u64,
-    /// Within this time, 1 ms or more.
+    /// Within this time: from 1 ms to 100 years.
     pub duration: Duration,
 }
 
@@ -60,8 +60,36 @@ impl RateLimit {
         if self.max == 0 {
             return Err(problem("limiter.max"));
         }
-        if self.duration < Duration::from_millis(1) { Err(problem("limiter.duration")) } else { Ok(()) }
+        if self.duration < SHORTEST {
+            return Err(problem("limiter.duration"));
+        }
+        check_number("limiter.max", self.max)?;
+        check_duration("limiter.duration", self.duration)
     }
+}
+
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The longest time that every command takes and no clock runs over.
+pub(crate) const LONGEST: Duration = Duration::from_millis(JobOptions::MAX_DELAY_MS);
+
+/// The largest number that Redis' scripts pass on exactly.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// Refuses a time that Redis or the clock cannot take.
+pub(crate) fn check_duration(field: &'static str, duration: Duration) -> Result<(), QueueError> {
+    if (SHORTEST..=LONGEST).contains(&duration) {
+        return Ok(());
+    }
+    let problem = "must be a millisecond or more, and 100 years at most".to_owned();
+    Err(QueueError::InvalidArgument { field, problem })
+}
+
+fn check_number(field: &'static str, number: u64) -> Result<(), QueueError> {
+    if number <= MAX_NUMBER {
+        return Ok(());
+    }
+    Err(QueueError::InvalidArgument { field, problem: format!("must be {MAX_NUMBER} at most") })
 }
 
 /// What to do about a limit of nothing, or in no time.
@@ -138,12 +166,19 @@ impl WorkerOptions {
             let problem = "is empty: name at least one queue to serve".to_owned();
             return Err(QueueError::InvalidArgument { field: "queues", problem });
         }
-        for (field, duration) in [("lock_duration", self.lock_duration), ("stalled_interval", self.stalled_interval)] {
-            if duration < Duration::from_millis(1) {
-                let problem = "must be a millisecond or more".to_owned();
-                return Err(QueueError::InvalidArgument { field, problem });
-            }
+        self.check_terms()
+    }
+
+    /// Refuses what Redis cannot take: a script that fails half-way may have taken a job out of its line.
+    pub(crate) fn check_terms(&self) -> Result<(), QueueError> {
+        if self.concurrency == 0 {
+            let problem = "must be 1 or more: pause the worker instead".to_owned();
+            return Err(QueueError::InvalidArgument { field: "concurrency", problem });
         }
+        check_duration("lock_duration", self.lock_duration)?;
+        check_duration("stalled_interval", self.stalled_interval)?;
+        check_duration("idle_wait", self.idle_wait)?;
+        check_number("history_max_entries", self.history_max_entries.unwrap_or_default())?;
         self.limiter.map_or(Ok(()), RateLimit::check)
     }
 
