@@ -18,7 +18,10 @@ end
 -- Who a parent is: what the child's `parent` field says, or its key when that is not readable.
 local function parent_of(parent_key, text)
     local is_readable, parent = pcall(cjson.decode, text or "")
-    if is_readable and type(parent) == "table" and parent.queueKey and parent.id then return parent end
+    if is_readable and type(parent) == "table" and type(parent.queueKey) == "string"
+        and (type(parent.id) == "string" or type(parent.id) == "number") then
+        return parent
+    end
     local prefix, id = split_job_key(parent_key)
     return { queueKey = string.sub(prefix or ":", 1, -2), id = id or parent_key }
 end
@@ -44,17 +47,27 @@ local function remove_all_expired(set_key, prefix, ids, now)
     end
 end
 
+-- How many jobs a call may remove by keep policies, whichever they are: for their age and for their number.
+local function sweep_allowance()
+    return { age = 1000, number = 1000 }
+end
+
 -- Applies a keep policy to the set of completed or of failed jobs: to those that are too old, the newest of them first
 -- as BullMQ does it, then to the oldest of those that are too many.
--- At most `limit` jobs go for their age and 1000 for their number; the next finished job takes the rest.
-local function keep_only(set_key, prefix, count, age_s, limit, now)
-    if age_s >= 0 then
+-- At most `limit` jobs go for their age, and no more than the allowance; the next finished job takes the rest.
+local function keep_only(set_key, prefix, count, age_s, limit, now, allowance)
+    limit = math.min(limit, allowance.age)
+    if age_s >= 0 and limit > 0 then
         local last = now - age_s * 1000
         local expired = redis.call("ZREVRANGEBYSCORE", set_key, last, "-inf", "LIMIT", 0, limit)
         remove_all_expired(set_key, prefix, expired, now)
+        allowance.age = allowance.age - #expired
     end
-    if count >= 0 then
-        local over = math.min(redis.call("ZCARD", set_key) - count, 1000)
-        if over > 0 then remove_all_expired(set_key, prefix, redis.call("ZRANGE", set_key, 0, over - 1), now) end
+    if count >= 0 and allowance.number > 0 then
+        local over = math.min(redis.call("ZCARD", set_key) - count, allowance.number)
+        if over > 0 then
+            remove_all_expired(set_key, prefix, redis.call("ZRANGE", set_key, 0, over - 1), now)
+            allowance.number = allowance.number - over
+        end
     end
 end

@@ -72,9 +72,7 @@ local function check_ownership(prefix, keys, outcomes, with_data)
         if code then
             refuse(index, code)
         else
-            local is_readable, parent = pcall(cjson.decode, fields[5] or "")
-            if not is_readable then fields[4] = false end
-            fields[5] = parent
+            fields[5] = fields[4] and parent_of(fields[4], fields[5])
             owned[#owned + 1] = { outcome, fields, index }
             settled[outcome[ID]] = true
         end
@@ -99,14 +97,14 @@ local function check_ownership(prefix, keys, outcomes, with_data)
 end
 
 -- Finished jobs of one kind with one keep policy, gathered so that a batch costs one ZADD and one sweep.
-local function new_finished(prefix, set_key, now)
+local function new_finished(prefix, set_key, now, allowance)
     local scores, policy = {}, nil
     local finished = {}
     function finished.flush()
         if #scores == 0 then return end
         redis.call("ZADD", set_key, unpack(scores))
         local count, age, limit = unpack(policy)
-        if count >= 0 or age >= 0 then keep_only(set_key, prefix, count, age, limit, now) end
+        if count >= 0 or age >= 0 then keep_only(set_key, prefix, count, age, limit, now, allowance) end
         scores = {}
     end
     function finished.add(outcome)
@@ -216,8 +214,9 @@ end
 -- is the argument that many places after `records_at`; finished jobs are counted for `max_minutes`, if that is given.
 local function settle(prefix, keys, outcomes, meta, now, history_max, records_at, max_minutes)
     local accepted, refused, limiter = check_ownership(prefix, keys, outcomes, history_max > 0)
-    local finished = { completed = new_finished(prefix, keys.completed, now),
-        failed = new_finished(prefix, keys.failed, now) }
+    local allowance = sweep_allowance()
+    local finished = { completed = new_finished(prefix, keys.completed, now, allowance),
+        failed = new_finished(prefix, keys.failed, now, allowance) }
     local add_event = event_writer(keys.events, meta.max_events)
     local history, has_finished, has_waiting, has_delayed = {}, false, false, false
     local counted = { [COMPLETED] = 0, [FAILED] = 0 }
@@ -234,7 +233,7 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
             if history_max > 0 then
                 local at = #history
                 history[at + 1], history[at + 2] = "record", ARGV[records_at + pair[3]]
-                history[at + 3], history[at + 4] = "data", fields[8]
+                history[at + 3], history[at + 4] = "data", fields[8] or "{}"
                 history[at + 5], history[at + 6] = "value", outcome[VALUE]
             end
         elseif kind == DELAYED then

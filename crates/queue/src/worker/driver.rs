@@ -58,6 +58,7 @@ pub(super) struct Driver {
     first: usize,
     renew_at: Instant,
     check_at: Instant,
+    ping_at: Instant,
     drain: Option<Drain>,
     /// Held open so that BullMQ lists the worker on every queue.
     _presences: Vec<Presence>,
@@ -85,6 +86,7 @@ impl Driver {
             terms: Arc::new(Terms::new(&options)),
             renew_at: now + options.lock_duration / 4,
             check_at: now,
+            ping_at: now + options.idle_wait,
             pace: Pace { is_paused: false, slots: options.concurrency },
             options,
             handler,
@@ -178,11 +180,8 @@ impl Driver {
         self.claims += 1;
         let token = format!("{}:{}", self.id, self.claims).into();
         let served = &mut self.queues[position];
-        let taken = served.outcomes.len().min(served.max_outcomes);
-        let request = Settle {
-            outcomes: served.outcomes.drain(..taken).collect(),
-            claim: Claim { token, count, only_if_settled: false },
-        };
+        let request =
+            Settle { outcomes: served.take_outcomes(), claim: Claim { token, count, only_if_settled: false } };
         served.is_calling = true;
         let (terms, queue) = (Arc::clone(&self.terms), served.queue.clone());
         self.calls.push(Box::pin(async move {

@@ -4,6 +4,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod batches;
 mod ends;
 mod late;
 mod leases;

@@ -27,7 +27,12 @@ impl Driver {
                         self.on_claimed(queue, &claim.token, jobs);
                     }
                     Err(error) => {
-                        self.queues[queue].lost_claim = Some(claim);
+                        // What it got, if anything, is recovered as stalled.
+                        if error.blames_arguments() {
+                            self.end_promise(queue);
+                        } else {
+                            self.queues[queue].lost_claim = Some(claim);
+                        }
                         self.queues[queue].pause(&error);
                     }
                 }
@@ -63,6 +68,11 @@ impl Driver {
                 self.promised -= 1;
                 self.run_job(queue, job, token);
                 self.status.set_busy(self.tasks.len());
+            }
+            Called::Pinged(is_answered) => {
+                if is_answered {
+                    self.status.contact();
+                }
             }
             Called::Woken => {}
         }
@@ -131,10 +141,9 @@ impl Driver {
         request.outcomes.append(&mut served.outcomes);
         served.outcomes = request.outcomes;
         served.is_ready = true;
-        if is_ambiguous && request.claim.count > 0 {
+        // Also a script that failed may have claimed before.
+        if request.claim.count > 0 {
             served.lost_claim = Some(request.claim);
-        } else {
-            self.end_promise(position);
         }
         self.queues[position].pause(error);
     }

@@ -174,7 +174,7 @@ impl Driver {
             return;
         }
         let verdict = match result {
-            Some(Ok(result)) => Verdict::Completed(result),
+            Some(Ok(result)) => Verdict::completed(&job, result),
             Some(Err(failure)) => Verdict::of_failure(&job, failure, &self.terms.rules, rand::random()),
             None => Verdict::HandedBack,
         };

@@ -17,6 +17,8 @@ use crate::worker::waiter::pauses;
 
 /// The most outcomes one call writes: bounds the script and the memory of its arguments.
 pub(super) const MAX_OUTCOMES: usize = 500;
+/// The most bytes of results and reasons that one call carries, so that large ones do not hold the server up.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How often an outcome that the script fails of is sent by itself before it is given up: its job is then recovered as
 /// if its worker had died.
 const MAX_TRIES: u32 = 5;
@@ -106,6 +108,17 @@ impl Served {
                 tracing::error!(queue = %self.queue.name, id, "cannot write the outcome of a job; leaving it to recovery");
             }
         }
+    }
+
+    /// The outcomes that the next call writes: at least one, and then as many as may go together.
+    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        let mut bytes = 0;
+        let fitting = self.outcomes.iter().take(self.max_outcomes).take_while(|outcome| {
+            bytes += outcome.bytes();
+            bytes <= MAX_BYTES
+        });
+        let count = fitting.count().max(1).min(self.outcomes.len());
+        self.outcomes.drain(..count).collect()
     }
 
     /// Has an outcome written with the next call.

@@ -70,7 +70,20 @@ impl Driver {
                 served.blocked_until = None;
             }
         }
+        if now >= self.ping_at && self.drain.is_none() {
+            self.ping_at = now + self.options.idle_wait;
+            self.ping_when_silent();
+        }
         self.advance_drain(now);
+    }
+
+    /// A worker that is paused and runs nothing has no other contact than this for long.
+    fn ping_when_silent(&mut self) {
+        if self.status.silent_for() < self.options.idle_wait + NEGLECT {
+            return;
+        }
+        let redis = self.queues[0].queue.redis.clone();
+        self.calls.push(Box::pin(async move { Called::Pinged(redis.ping().await.is_ok()) }));
     }
 
     pub(super) fn renew(&mut self) {
@@ -98,7 +111,7 @@ impl Driver {
     pub(super) fn next_timer(&self) -> Instant {
         let mut next = self.renew_at;
         match &self.drain {
-            None => next = next.min(self.check_at),
+            None => next = next.min(self.check_at).min(self.ping_at),
             Some(drain) => next = next.min(drain.next_stage_at()),
         }
         let neglected = self.queues.iter().map(|served| served.asked_at + self.options.idle_wait + NEGLECT);
