@@ -10,7 +10,8 @@ use crate::redis::RedisError;
 /// Why a queue did not do what it was asked to.
 #[derive(Debug, Error)]
 pub enum QueueError {
-    /// Redis could not be asked, or answered with an error. Nothing is known to have changed; an add may be repeated.
+    /// Redis could not be asked, or answered with an error. Nothing is known to have changed. An add may be
+    /// repeated if the job has an id of the caller's.
     #[error(transparent)]
     Redis(#[from] RedisError),
     /// A queue name or job id is not usable; nothing was written.

@@ -1,6 +1,7 @@
 //! Ending a queue with everything in it.
 
 use crate::error::{QueueError, QueueRefusal};
+use crate::keys::registry;
 use crate::queue::Queue;
 use crate::redis::Arg;
 use crate::scripts;
@@ -42,6 +43,7 @@ impl Queue {
             }
         }
         self.redis.forget_registered(self.name.as_str());
+        self.redis.command("SREM", vec![registry(self.redis.prefix()).into(), self.name.as_str().into()]).await?;
         progress(Progress { jobs, done: true });
         Ok(jobs)
     }

@@ -36,9 +36,9 @@ pub(super) fn parse(url: &str) -> Result<(Config, bool), RedisError> {
         let mut hosts = vec![host(form, &parsed)];
         let query: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
         let nodes = query.iter().filter(|(name, _)| name == "node").map(|(_, node)| node.as_str());
-        for node in others.iter().copied().chain(nodes) {
+        for (number, node) in (2..).zip(others.iter().copied().chain(nodes)) {
             let url = Url::parse(&format!("redis://{node}")).ok().filter(|url| url.host_str().is_some());
-            hosts.push(host(form, &url.ok_or_else(|| unusable(format!("`{node}` is not a host and a port")))?));
+            hosts.push(host(form, &url.ok_or_else(|| unusable(format!("node {number} is not a host and a port")))?));
         }
         config.server = several(form, hosts, &query)?;
     }
@@ -66,6 +66,12 @@ fn take_apart(url: &str) -> Result<Parts<'_>, RedisError> {
     }
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+    if tail.contains('@') {
+        return Err(unusable(
+            "an @ follows the host: write `/` as %2F, `?` as %3F and `#` as %23 in the user and the password, and `@` as \
+             %40 elsewhere",
+        ));
+    }
     let at = if user.is_empty() { "" } else { "@" };
     let mut hosts = hosts.split(',');
     let first = hosts.next().unwrap_or_default();
@@ -83,7 +89,11 @@ fn check_database(form: Form, url: &Url) -> Result<(), RedisError> {
         return Ok(());
     }
     match database.parse::<u8>() {
-        Err(_) => Err(unusable(format!("`{database}` is not a database number from 0 to 255"))),
+        // Never what stands there: it may be the rest of a password.
+        Err(_) => Err(unusable(
+            "what follows the host is no database number from 0 to 255; if it belongs to the user or the password, \
+             write `/` as %2F, `?` as %3F and `#` as %23 there",
+        )),
         Ok(1..) if form == Form::Cluster => Err(unusable(format!("a cluster has no database {database}, only 0"))),
         Ok(_) => Ok(()),
     }
@@ -156,6 +166,20 @@ mod tests {
         for (url, remedy) in cases {
             let error = parse(url).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains(remedy), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_problem_shows_a_part_of_a_password() {
+        for url in [
+            "redis://user:123/hunter2@h:6379",
+            "redis://user:123/hunter2",
+            "redis://user:12?hunter2@h",
+            "redis-sentinel://h?node=:hunter2@&sentinelServiceName=m",
+            "redis-sentinel://h,:hunter2?sentinelServiceName=m",
+        ] {
+            let error = parse(url).err().map(|error| error.to_string()).unwrap_or_else(|| panic!("{url} is accepted"));
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 

@@ -161,11 +161,7 @@ async fn pop_marker(
     let mut args: Vec<Arg> = next.iter().chain(last).map(Arg::from).collect();
     // Older servers spin on waits of a millisecond; ten are as good.
     args.push(format!("{:.3}", wait.as_secs_f64().max(0.01)).into());
-    let popped = match connection.call("BZPOPMIN", args, wait).await {
-        // The client takes the server's nil for a timeout of its own.
-        Err(RedisError::Lost { problem }) if problem.contains("Request timed out") => return Ok(idle()),
-        answer => answer?.into_list(),
-    };
+    let popped = connection.call("BZPOPMIN", args, wait).await?.into_list();
     let [key, _, score] = popped.as_slice() else { return Ok(idle()) };
     let marker = key.text().and_then(|key| watch.markers.iter().position(|marker| *marker == key));
     let due_ms = Reply::text(score).and_then(|score| score.parse().ok()).unwrap_or(0.0);

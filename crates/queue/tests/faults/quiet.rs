@@ -55,3 +55,21 @@ async fn a_queue_with_a_standing_backlog_leaves_the_others_their_turn() {
     assert!(rig.queue.counts().await.unwrap().unfinished() >= 9);
     worker.stop(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn a_worker_that_is_paused_keeps_in_contact() {
+    let rig = Rig::start().await;
+    let options = WorkerOptions { idle_wait: Duration::from_millis(100), ..patient(&rig, 1) };
+    let worker = Worker::start(&rig.config, options, Arc::new(Script)).await.unwrap();
+    worker.pause();
+    let status = worker.status();
+    for _ in 0..3 {
+        let mut last = Duration::ZERO;
+        eventually("another contact", async || {
+            let silent = status.silent_for();
+            (std::mem::replace(&mut last, silent) > silent).then_some(())
+        })
+        .await;
+    }
+    worker.stop(Duration::ZERO).await;
+}
