@@ -126,6 +126,12 @@ pub static DIFFERENCES: &[Difference] = &[
         explains: leftovers::of_locks,
     },
     Difference {
+        id: "others-deduplication",
+        sentence: "When BullMQ cleans a job out, it deletes its deduplication id, even if another job owns that by now; \
+                   we leave that to its owner.",
+        explains: leftovers::of_other_owners,
+    },
+    Difference {
         id: "vanished-parent",
         sentence: "BullMQ notes the failure of a child for a parent whose job is gone; we have nobody to tell.",
         explains: leftovers::of_vanished_parents,

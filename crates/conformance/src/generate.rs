@@ -116,6 +116,8 @@ impl Generator {
                 let named = bulk.jobs.iter().enumerate();
                 named.for_each(|(at, job)| self.name(&bulk.queue, &answer[at], job.bind.as_deref()));
             }
+            // BullMQ counts its ids from the beginning then.
+            Operation::Obliterate(all) => self.held.retain(|held| held.queue != all.queue),
             Operation::Claim(claim) => {
                 let queue = self.queue_of(&claim.worker);
                 self.hold(&claim.bind, &queue, answer, &claim.token);

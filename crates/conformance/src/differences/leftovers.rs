@@ -32,6 +32,17 @@ pub(super) fn of_locks(moment: &Moment<'_>, unequal: &Unequal) -> bool {
     is_removed && moment.node.1.get(key) == moment.before.get(key) && !moment.ours.1.contains_key(key)
 }
 
+/// A deduplication id that only BullMQ has deleted, whose owner both still have.
+pub(super) fn of_other_owners(moment: &Moment<'_>, unequal: &Unequal) -> bool {
+    let (Operation::Clean(_), Place::Key(key)) = (moment.operation, &unequal.place) else { return false };
+    let Some((queue, _)) = key.split_once(":de:") else { return false };
+    let owner = match moment.ours.1.get(key).map(|entry| &entry.content) {
+        Some(Content::Text(owner)) => format!("{queue}:{owner}"),
+        _ => return false,
+    };
+    moment.ours.1.get(key) == moment.before.get(key) && moment.node.1.contains_key(&owner)
+}
+
 pub(super) fn of_vanished_parents(moment: &Moment<'_>, unequal: &Unequal) -> bool {
     let Operation::Fail(_) = moment.operation else { return false };
     let Place::Key(key) = &unequal.place else { return false };

@@ -13,7 +13,7 @@ local JOB_ID, MAY_EXIST, NAME, DATA, OPTS, TIMESTAMP, JOB_DELAY, PRIORITY, JOB_L
 -- Why one of the jobs must not be added, as its position and a code, or nil. `prefix_of` tells a job's queue. A job may
 -- name a parent that stands before it in the list.
 local function why_not_add(jobs, prefix_of)
-    local exists = {}
+    local exists, parents = {}, {}
     local function is_there(key)
         if exists[key] == nil then exists[key] = redis.call("EXISTS", key) == 1 end
         return exists[key]
@@ -23,8 +23,10 @@ local function why_not_add(jobs, prefix_of)
         if parent_key then
             if not is_there(parent_key) then return position, JOB_MISSING_PARENT end
             job.parent = cjson.decode(job[PARENT])
-            local current = job[MAY_EXIST] and redis.call("HGET", key, "parentKey")
+            -- The same job may stand twice in the list.
+            local current = parents[key] or job[MAY_EXIST] and redis.call("HGET", key, "parentKey")
             if current and current ~= parent_key and is_there(current) then return position, JOB_HAS_PARENT end
+            parents[key] = parent_key
         end
         if job[DEDUP] == nil then exists[key] = true end
     end
