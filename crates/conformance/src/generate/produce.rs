@@ -16,7 +16,8 @@ impl Generator {
         if self.chance.percent(6)
             && let Some(parent) = self.parent(scene)
         {
-            if parent["queue"] == format!("bull:{queue}") && parent["id"] == opts["jobId"] {
+            // A job that is there already may be above its parent, and of such a ring we tell each job once.
+            if opts["jobId"].as_str().is_some_and(|id| scene.has(&queue, id)) {
                 return None;
             }
             opts["parent"] = parent;
