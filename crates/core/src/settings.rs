@@ -51,6 +51,8 @@ pub mod vars {
         OPERATOR_RATE_LIMIT_MAX "OPERATOR_RATE_LIMIT_MAX" = "none: jobs start as fast as slots are free", "How many jobs of a queue may start within OPERATOR_RATE_LIMIT_DURATION_MS, over all its workers, 1 to 1000000000; a limit of the queue's own goes before.";
         OPERATOR_RATE_LIMIT_DURATION_MS "OPERATOR_RATE_LIMIT_DURATION_MS" = "1000", "The stretch of time of OPERATOR_RATE_LIMIT_MAX, 1 to 2592000000.";
         OPERATOR_METRICS_DATA_POINTS "OPERATOR_METRICS_DATA_POINTS" = "none: finished jobs are not counted by the minute", "For how many minutes finished jobs are counted in BullMQ's metrics, 1 to 100000; two weeks are 20160.";
+        OPERATOR_KEEP_COMPLETED "OPERATOR_KEEP_COMPLETED" = "all", "Which of a queue's completed jobs stay in Redis unless they say themselves: all, none, how many of the newest, or JSON such as {\"age\": seconds, \"count\": n}.";
+        OPERATOR_KEEP_FAILED "OPERATOR_KEEP_FAILED" = "all", "Which of a queue's failed jobs stay in Redis unless they say themselves, in the same forms.";
         OPERATOR_DRAIN_TIMEOUT_MS "OPERATOR_DRAIN_TIMEOUT_MS" = "20000", "How long a worker that was told to stop lets running jobs finish before it hands them back, 0 to 3600000.";
         OPERATOR_HISTORY "OPERATOR_HISTORY" = "on", "on or off: whether a worker leaves the record of each finished job for the dispatchers to store.";
         OPERATOR_HISTORY_MAX_ENTRIES "OPERATOR_HISTORY_MAX_ENTRIES" = "100000", "How many batches of records may wait in Redis per queue while the database is away; beyond it the oldest are dropped, 1000 to 100000000.";

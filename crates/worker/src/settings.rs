@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use operator_core::QueueName;
 use operator_core::settings::{BadSettings, Reader, Source, Var, vars};
+use operator_core::{Json, Keep, QueueName};
 use operator_packs::SystemSettings;
 use operator_queue::RedisConfig;
 use operator_queue::worker::{RateLimit, WorkerOptions};
 use operator_telemetry::{ListenSettings, TelemetrySettings};
 
 /// The variables a worker reads, in the order of the reference.
-const READ: [&Var; 28] = [
+const READ: [&Var; 30] = [
     &vars::REDIS_URL,
     &vars::REDIS_CA,
     &vars::OPERATOR_PREFIX,
@@ -25,6 +25,8 @@ const READ: [&Var; 28] = [
     &vars::OPERATOR_RATE_LIMIT_MAX,
     &vars::OPERATOR_RATE_LIMIT_DURATION_MS,
     &vars::OPERATOR_METRICS_DATA_POINTS,
+    &vars::OPERATOR_KEEP_COMPLETED,
+    &vars::OPERATOR_KEEP_FAILED,
     &vars::OPERATOR_DRAIN_TIMEOUT_MS,
     &vars::OPERATOR_HISTORY,
     &vars::OPERATOR_HISTORY_MAX_ENTRIES,
@@ -104,6 +106,8 @@ fn options(reader: &mut Reader<'_>) -> WorkerOptions {
         max_started_attempts: reader.optional_number(&vars::OPERATOR_MAX_STARTED_ATTEMPTS, 1..=1_000_000),
         limiter: limiter(reader),
         metrics_max_data_points: reader.optional_number(&vars::OPERATOR_METRICS_DATA_POINTS, 1..=100_000),
+        keep_completed: keep(reader, &vars::OPERATOR_KEEP_COMPLETED),
+        keep_failed: keep(reader, &vars::OPERATOR_KEEP_FAILED),
         history_max_entries: reader.switch(&vars::OPERATOR_HISTORY, true).then_some(max_entries),
         ..WorkerOptions::new(queues(reader))
     }
@@ -115,6 +119,23 @@ fn limiter(reader: &mut Reader<'_>) -> Option<RateLimit> {
     let max = reader.optional_number(&vars::OPERATOR_RATE_LIMIT_MAX, 1..=1_000_000_000);
     let duration_ms = reader.number(&vars::OPERATOR_RATE_LIMIT_DURATION_MS, 1000, 1..=2_592_000_000);
     max.map(|max| RateLimit { max, duration: Duration::from_millis(duration_ms) })
+}
+
+/// What is kept of finished jobs. `true` and `false`, which mean the opposite of what they say in BullMQ's options, are no
+/// answer to what is kept.
+fn keep(reader: &mut Reader<'_>, var: &'static Var) -> Keep {
+    let text = reader.text_or(var, var.default);
+    let read = match text.as_str() {
+        "all" => Some(Keep::All),
+        "none" => Some(Keep::Nothing),
+        "true" | "false" => None,
+        other => Json::parse(other).ok().and_then(|json| json.decode().ok()),
+    };
+    read.unwrap_or_else(|| {
+        let forms = "all, none, a number, or JSON such as {\"age\": 86400, \"count\": 1000} (seconds)";
+        reader.problem(var, format!("`{text}` is not {forms}"));
+        Keep::All
+    })
 }
 
 fn queues(reader: &mut Reader<'_>) -> Vec<QueueName> {
@@ -158,6 +179,8 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::{BTreeSet, HashMap};
 
+    use operator_core::KeepLimits;
+
     use super::*;
 
     fn read(vars: &[(&'static str, &'static str)]) -> Result<Settings, BadSettings> {
@@ -174,12 +197,34 @@ mod tests {
             (options.lock_duration, options.stalled_interval),
             (defaults.lock_duration, defaults.stalled_interval)
         );
+        assert_eq!((options.keep_completed, options.keep_failed), (defaults.keep_completed, defaults.keep_failed));
         assert_eq!((options.max_stalled, options.history_max_entries), (1, Some(100_000)));
         let unlimited = (options.limiter, options.max_started_attempts, options.metrics_max_data_points);
         assert_eq!(unlimited, (None, None, None));
         assert_eq!((settings.drain_timeout, settings.listen.port), (Duration::from_secs(20), 9090));
         assert_eq!((settings.redis.url.expose(), settings.redis.prefix.as_str()), ("redis://127.0.0.1:6379", "bull"));
         assert!(options.name.as_deref().unwrap().ends_with(&format!("-{}", std::process::id())));
+    }
+
+    #[test]
+    fn what_is_kept_of_finished_jobs_is_set_without_code() {
+        let kept = |text| read(&[("OPERATOR_KEEP_COMPLETED", text)]).map(|settings| settings.options.keep_completed);
+        let week = KeepLimits { age_s: Some(604_800), count: Some(50), limit: None };
+        for (text, keep) in [
+            ("all", Keep::All),
+            ("none", Keep::Nothing),
+            ("0", Keep::Nothing),
+            ("1000", Keep::count(1000)),
+            (r#"{"age": 604800, "count": 50}"#, Keep::Limited(week)),
+        ] {
+            assert_eq!(kept(text).unwrap(), keep, "{text}");
+        }
+        let failed = read(&[("OPERATOR_KEEP_FAILED", "7")]).unwrap().options;
+        assert_eq!((failed.keep_completed, failed.keep_failed), (Keep::All, Keep::count(7)));
+        for bad in ["true", "false", "-3", "some", r#"{"days":1}"#] {
+            let problem = kept(bad).unwrap_err().to_string();
+            assert!(problem.contains("OPERATOR_KEEP_COMPLETED") && problem.contains("age"), "{problem}");
+        }
     }
 
     #[test]
