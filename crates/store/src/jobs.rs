@@ -12,7 +12,7 @@ use operator_core::{JobRecord, JobStatus};
 use serde::Serialize;
 use sqlx::{query_as, query_scalar};
 
-pub(crate) use insert::insert;
+pub(crate) use insert::{insert, rehearse};
 pub(crate) use page::page;
 pub use page::{Page, RecordFilter};
 use row::{JobRow, columns};

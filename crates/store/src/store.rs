@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use operator_core::JobRecord;
+use operator_core::{JobRecord, Json, Outcome};
 
 use crate::database::Database;
 use crate::{Cursor, Page, RecordCount, RecordFilter, StoreConfig, StoreError, jobs, sweep_marks};
@@ -41,6 +41,16 @@ impl Store {
             return Ok(0);
         }
         self.database.bounded("store records", jobs::insert(&self.database.pools, records)).await
+    }
+
+    /// Tells whether a record that surely is acceptable is accepted: one is made up, stored, and taken back in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// When no record can be stored, whatever is in it.
+    pub async fn rehearse_insert(&self) -> Result<(), StoreError> {
+        let record = made_up();
+        self.database.bounded("try to store a record", jobs::rehearse(&self.database.pools, &[record])).await.map(drop)
     }
 
     /// The newest record of the job `id`, in whichever queue.
@@ -114,6 +124,25 @@ impl Store {
     }
 }
 
+/// A record with nothing in it that a database could object to, and that no queue will ever have.
+fn made_up() -> JobRecord {
+    JobRecord {
+        queue: "operator:rehearsal".to_owned(),
+        id: "0".to_owned(),
+        name: "rehearsal".to_owned(),
+        data: Json::null(),
+        opts: Json::null(),
+        outcome: Outcome::Completed { result: Json::null() },
+        attempts_made: 1,
+        attempts_started: 1,
+        stalled: 0,
+        timestamp_ms: 0,
+        processed_ms: None,
+        finished_ms: 0,
+        worker: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +154,7 @@ mod tests {
         movable(Store::open(config));
         movable(store.ping());
         movable(store.insert_records(&[]));
+        movable(store.rehearse_insert());
         movable(store.record(""));
         movable(store.record_in("", ""));
         movable(store.records(filter, None, 1));

@@ -109,3 +109,22 @@ async fn a_damaged_record_is_named() {
     assert!(error.to_string().contains("job broken in queue default") && error.to_string().contains("data"), "{error}");
     assert_eq!(store.record("whole").await, Ok(Some(completed("whole", 7))));
 }
+
+#[tokio::test]
+async fn a_database_that_refuses_every_record_says_so_though_it_has_none() {
+    let sqlite = Place::sqlite();
+    let store = sqlite.open().await;
+    assert_eq!(store.rehearse_insert().await, Ok(()));
+    assert_eq!(store.counts().await, Ok(Vec::new()), "a rehearsal leaves nothing behind");
+    let mut other = SqliteConnection::connect(&sqlite.url).await.unwrap();
+    other.execute("CREATE TRIGGER no BEFORE INSERT ON jobs BEGIN SELECT RAISE(ABORT, 'not here'); END").await.unwrap();
+    assert!(matches!(store.rehearse_insert().await, Err(StoreError::Query { .. })));
+
+    let postgres = Place::postgres();
+    let store = postgres.open().await;
+    assert_eq!(store.rehearse_insert().await, Ok(()));
+    assert_eq!(store.counts().await, Ok(Vec::new()));
+    let mut other = PgConnection::connect(&postgres.url).await.unwrap();
+    other.execute("ALTER TABLE jobs ADD COLUMN mine text NOT NULL").await.unwrap();
+    assert!(matches!(store.rehearse_insert().await, Err(StoreError::Query { .. })));
+}

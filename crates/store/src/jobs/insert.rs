@@ -9,18 +9,34 @@ use crate::database::Pools;
 /// The most payload in one statement. PostgreSQL takes messages of up to 1 GiB, and both sides hold them in memory.
 const MAX_STATEMENT_BYTES: usize = 8 * 1024 * 1024;
 
+/// What becomes of a transaction that went well.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Commit,
+    Rollback,
+}
+
 /// Stores those of `records` that are not stored yet, and returns how many.
 pub(crate) async fn insert(pools: &Pools, records: &[JobRecord]) -> Result<u64, sqlx::Error> {
+    write(pools, records, End::Commit).await
+}
+
+/// Does all that storing `records` takes, and leaves nothing behind.
+pub(crate) async fn rehearse(pools: &Pools, records: &[JobRecord]) -> Result<u64, sqlx::Error> {
+    write(pools, records, End::Rollback).await
+}
+
+async fn write(pools: &Pools, records: &[JobRecord], end: End) -> Result<u64, sqlx::Error> {
     let mut rows: Vec<NewRow<'_>> = records.iter().map(NewRow::of).collect();
     // Every writer takes the rows of its batch in the same order, so two with the same records cannot deadlock.
     rows.sort_by(|a, b| a.key().cmp(&b.key()));
     match pools {
-        Pools::Postgres(pool) => insert_into_postgres(pool, &rows).await,
-        Pools::Sqlite { writer, .. } => insert_into_sqlite(writer, &rows).await,
+        Pools::Postgres(pool) => insert_into_postgres(pool, &rows, end).await,
+        Pools::Sqlite { writer, .. } => insert_into_sqlite(writer, &rows, end).await,
     }
 }
 
-async fn insert_into_postgres(pool: &PgPool, rows: &[NewRow<'_>]) -> Result<u64, sqlx::Error> {
+async fn insert_into_postgres(pool: &PgPool, rows: &[NewRow<'_>], end: End) -> Result<u64, sqlx::Error> {
     fn column<'r, T>(rows: &'r [NewRow<'_>], field: impl Fn(&'r NewRow<'_>) -> T) -> Vec<T> {
         rows.iter().map(field).collect()
     }
@@ -46,12 +62,15 @@ async fn insert_into_postgres(pool: &PgPool, rows: &[NewRow<'_>]) -> Result<u64,
             .bind(column(rows, |row| row.worker.as_deref()));
         stored += query.execute(&mut *transaction).await?.rows_affected();
     }
-    transaction.commit().await?;
+    match end {
+        End::Commit => transaction.commit().await?,
+        End::Rollback => transaction.rollback().await?,
+    }
     Ok(stored)
 }
 
 /// SQLite is in this process: a prepared statement per row costs no round trip.
-async fn insert_into_sqlite(pool: &SqlitePool, rows: &[NewRow<'_>]) -> Result<u64, sqlx::Error> {
+async fn insert_into_sqlite(pool: &SqlitePool, rows: &[NewRow<'_>], end: End) -> Result<u64, sqlx::Error> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let mut stored = 0;
     for row in rows {
@@ -74,7 +93,10 @@ async fn insert_into_sqlite(pool: &SqlitePool, rows: &[NewRow<'_>]) -> Result<u6
             .bind(row.worker.as_deref());
         stored += query.execute(&mut *transaction).await?.rows_affected();
     }
-    transaction.commit().await?;
+    match end {
+        End::Commit => transaction.commit().await?,
+        End::Rollback => transaction.rollback().await?,
+    }
     Ok(stored)
 }
 
