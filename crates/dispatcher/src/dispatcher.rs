@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use operator_core::settings::vars;
 use operator_queue::{Redis, RedisConfig, RedisError, Role};
 use operator_store::Store;
 use operator_telemetry::{Exit, HealthState, Identity, Metrics, Signals, health};
@@ -55,6 +56,10 @@ impl Dispatcher {
         let archive = Archive::new(&redis, &store, settings.archive_interval);
         let closed = CancellationToken::new();
         let health = health_of(identity, metrics, &redis, &store, &archive);
+        if settings.api.key.is_none() {
+            let key = vars::OPERATOR_API_KEY.name;
+            tracing::warn!(bind = %settings.listen.bind, "the API is open: whoever reaches it may do everything; set {key}");
+        }
         let app = App::new(&redis, &store, settings, archive.pulse(), closed.clone());
         let router = routes::router(app, health.clone());
         Ok(Self { listener, router, health, archive, redis, store, closed })

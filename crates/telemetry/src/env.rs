@@ -33,6 +33,8 @@ fn lookup(name: &str, var: impl Fn(&str) -> Option<OsString>) -> Result<Option<S
     let file_var = format!("{name}_FILE");
     let Some(path) = var(&file_var).filter(|path| !path.is_empty()) else { return Ok(None) };
     match read_value(Path::new(&path)) {
+        // Who names a file means its content: nothing in it is a secret not filled in yet, not a wish to go without one.
+        Ok(value) if value.is_empty() => Err(format!("{file_var} names {}, which is empty", path.display())),
         Ok(value) => Ok(Some(value)),
         Err(problem) => Err(format!("{file_var} names {}, {problem}", path.display())),
     }
@@ -92,6 +94,11 @@ mod tests {
         let missing = HashMap::from([("OPERATOR_API_KEY_FILE", "/does/not/exist".into())]);
         let error = look("OPERATOR_API_KEY", &missing).unwrap_err();
         assert!(error.contains("OPERATOR_API_KEY_FILE") && error.contains("/does/not/exist"), "{error}");
+
+        let empty = file_with(b" \n");
+        let vars = HashMap::from([("OPERATOR_API_KEY_FILE", empty.path().as_os_str().to_owned())]);
+        let error = look("OPERATOR_API_KEY", &vars).unwrap_err();
+        assert!(error.contains("OPERATOR_API_KEY_FILE") && error.contains("empty"), "{error}");
 
         let long = "s3cret".repeat(20_000);
         for content in [long.as_bytes(), b"s3cret\xff"] {

@@ -46,7 +46,9 @@ struct Environment;
 
 impl Source for Environment {
     fn get(&self, name: &str) -> std::result::Result<Option<String>, String> {
-        if let Ok(value) = env::var(name) {
+        if let Ok(value) = env::var(name)
+            && !value.trim().is_empty()
+        {
             return Ok(Some(value));
         }
         let Ok(path) = env::var(format!("{name}_FILE")) else { return Ok(None) };
@@ -98,12 +100,12 @@ pub(super) fn start(
     let command = |program: &PathBuf| {
         let mut command = Command::new(program);
         command.env(vars::REDIS_URL.name, redis_url).env(vars::DATABASE_URL.name, &database_url);
-        adapt(&mut command);
-        command
+        adapt(&mut command)?;
+        Ok::<_, Failure>(command)
     };
 
     let dispatcher_port = port::usual_or_free("the dispatcher", number(&vars::PORT, 8080)?)?;
-    let mut dispatcher = command(&programs.dispatcher);
+    let mut dispatcher = command(&programs.dispatcher)?;
     stack.start_service("dispatcher", dispatcher.env(vars::PORT.name, dispatcher_port.to_string()), &logs)?;
 
     let first_health_port = number(&vars::HEALTH_PORT, 9090)?;
@@ -111,7 +113,7 @@ pub(super) fn start(
     for index in 0..2 {
         let name = format!("worker-{}", index + 1);
         let port = port::usual_or_free(&name, first_health_port.saturating_add(index))?;
-        let mut worker = command(&programs.worker);
+        let mut worker = command(&programs.worker)?;
         worker.env(vars::HEALTH_PORT.name, port.to_string()).env(vars::OPERATOR_WORKER_NAME.name, &name);
         stack.start_service(&name, worker.env(vars::QUEUE_NAME.name, QUEUE), &logs)?;
         workers.push(base_url(port));
@@ -123,11 +125,16 @@ pub(super) fn start(
 }
 
 /// What all services of a development run have in common.
-fn adapt(command: &mut Command) {
+fn adapt(command: &mut Command) -> Result<()> {
     // People read these logs. The services call each other on this machine, past any proxy, without a key.
     command.env(vars::OPERATOR_LOG_FORMAT.name, "text").env("NO_PROXY", "localhost,127.0.0.1,::1");
     let key = vars::OPERATOR_API_KEY.name;
     command.env_remove(key).env_remove(format!("{key}_FILE"));
+    // Without a key nobody else may reach them, unless the user says so.
+    if setting(&vars::OPERATOR_BIND)?.is_none() {
+        command.env(vars::OPERATOR_BIND.name, "127.0.0.1");
+    }
+    Ok(())
 }
 
 fn database(folder: &Folder) -> Result<(String, String)> {
