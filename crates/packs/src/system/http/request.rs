@@ -110,7 +110,7 @@ fn method(name: Option<&str>) -> Result<Method, String> {
 }
 
 fn url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("url: `{text}` is not a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| format!("url: it is not a URL: {error}"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => Err(format!("url: `{other}` is not served: use http or https")),
@@ -179,8 +179,8 @@ mod tests {
         for (input, part) in [
             (json!({}), "missing field `url`"),
             (json!({"url": "localhost:80"}), "url: `localhost` is not served"),
-            (json!({"url": "not a url"}), "url: `not a url` is not a URL"),
-            (json!({"url": "http://"}), "url: `http://` is not a URL: empty host"),
+            (json!({"url": "not a url"}), "url: it is not a URL: relative URL"),
+            (json!({"url": "http://"}), "url: it is not a URL: empty host"),
             (json!({"url": "file:///etc/passwd"}), "url: `file` is not served: use http or https"),
             (json!({"url": url, "method": "FETCH"}), "method: `FETCH` is not one of GET, HEAD"),
             (json!({"url": url, "method": "CONNECT"}), "method: `CONNECT` is not one of"),
@@ -220,5 +220,7 @@ mod tests {
     fn a_target_shows_nothing_secret() {
         let request = check(json!({"url": "https://user:pass@host:8443/path?token=1#part"})).ok().unwrap();
         assert_eq!(request.target(), "GET https://host:8443/path");
+        let malformed = check(json!({"url": "https://user:pass@host:99999/?token=1"})).err().unwrap();
+        assert_eq!(malformed, "url: it is not a URL: invalid port number");
     }
 }
