@@ -139,6 +139,24 @@ mod tests {
         assert_eq!(jittered.wait_ms(1, 0.999), Some(999));
     }
 
+    /// What BullMQ 6.7.0 answered with `Math.random` replaced by the four numbers.
+    #[test]
+    fn waits_with_jitter_are_those_bullmq_drew() {
+        let exponential = Backoff::exponential;
+        for (backoff, jitter, attempts_made, drawn) in [
+            (Backoff::fixed(1000), 0.5, 1, [500, 625, 750, 999]),
+            (Backoff::fixed(1000), 1.0, 1, [0, 250, 500, 999]),
+            (Backoff::fixed(7), 0.3, 2, [4, 5, 5, 6]),
+            (exponential(100), 0.25, 3, [300, 325, 350, 399]),
+            (exponential(100), 0.5, 1, [50, 62, 75, 99]),
+            (exponential(1000), 1.0, 4, [0, 2000, 4000, 7992]),
+        ] {
+            let backoff = Backoff { jitter: Some(jitter), ..backoff };
+            let waits = [0.0, 0.25, 0.5, 0.999].map(|random| backoff.wait_ms(attempts_made, random).unwrap());
+            assert_eq!(waits, drawn, "{backoff:?}");
+        }
+    }
+
     #[test]
     fn a_wait_never_overflows() {
         assert_eq!(Backoff::exponential(u64::MAX).wait_ms(u32::MAX, 0.0), Some(3_155_760_000_000));

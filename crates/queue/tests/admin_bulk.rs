@@ -9,6 +9,7 @@ use operator_core::JobState;
 use operator_queue::{QueueError, QueueRefusal};
 use operator_testkit::redis::{Content, Entry};
 use operator_testkit::wait::eventually;
+use operator_testkit::{BullMq, NodePeer};
 use pair::queues::{finished, full_queue, list_of, score, sorted};
 use pair::{Pair, quietly};
 use serde_json::json;
@@ -206,6 +207,30 @@ async fn an_obliterated_queue_leaves_nothing() {
     }
     // Declared: BullMQ leaves what waits for children (quirk 9); the parents elsewhere are dealt with alike.
     pair.assert_same_but("nothing left", |theirs| theirs.retain(|key, _| !key.starts_with("bull:q:"))).await;
+}
+
+#[tokio::test]
+async fn bullmq_leaves_our_own_keys_alone() {
+    let pair = Pair::start().await;
+    let five = NodePeer::bullmq(BullMq::V5, &pair.url(), "bull").await;
+    full_queue(&pair).await;
+    let own = ["bull:q:operator:history", "bull::operator:queues"];
+    pair.theirs.call(&["XADD", own[0], "*", "record", "r"]).await.ok();
+    pair.theirs.call(&["SADD", own[1], "q"]).await.ok();
+    for peer in [&pair.node, &five] {
+        for reading in ["getJobCounts", "getJobs", "getWorkers"] {
+            assert!(!peer.queue("q", reading, json!([])).await.is_null());
+        }
+        peer.queue("q", "drain", json!([true])).await;
+        peer.queue("q", "clean", json!([0, 1000, "completed"])).await;
+    }
+    pair.their_queue("removeOrphanedJobs", json!([])).await;
+    for peer in [&pair.node, &five] {
+        peer.queue("q", "obliterate", json!([{ "force": true }])).await;
+    }
+    for key in own {
+        assert_eq!(pair.theirs.call(&["EXISTS", key]).await.int(), 1, "{key}");
+    }
 }
 
 #[tokio::test]

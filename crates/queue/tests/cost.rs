@@ -30,7 +30,8 @@ async fn a_bulk_added_job_costs_three_commands() {
     assert!(per_job <= 3.02, "{detail}");
 }
 
-async fn processing(concurrency: usize) -> (f64, String) {
+/// Has a worker of so many slots run 2000 jobs: the commands for each, and the calls of scripts for all of them.
+async fn processing(concurrency: usize) -> (f64, u64, String) {
     const JOBS: u32 = 2000;
     let rig = Rig::start().await;
     rig.queue.pause().await.unwrap();
@@ -46,19 +47,24 @@ async fn processing(concurrency: usize) -> (f64, String) {
     rig.raw.reset_stats().await;
     rig.queue.resume().await.unwrap();
     rig.until(JobState::Completed, u64::from(JOBS)).await;
-    let cost = commands_per_job(&rig, JOBS).await;
+    let (per_job, detail) = commands_per_job(&rig, JOBS).await;
+    let calls = rig.raw.command_stats().await["evalsha"];
     worker.stop(Duration::ZERO).await;
-    cost
+    (per_job, calls, detail)
 }
 
 #[tokio::test]
 async fn a_job_among_a_hundred_costs_eight_commands() {
-    let (per_job, detail) = processing(100).await;
+    let (per_job, calls, detail) = processing(100).await;
     assert!(per_job <= 8.5, "{detail}");
+    // Far fewer than one per job: what has finished is settled, and the next are claimed, in one call.
+    assert!(calls <= 1000, "{calls} calls, {detail}");
 }
 
 #[tokio::test]
 async fn a_job_alone_costs_twenty_commands() {
-    let (per_job, detail) = processing(1).await;
+    let (per_job, calls, detail) = processing(1).await;
     assert!(per_job <= 20.02, "{detail}");
+    // One call for each job settles it and claims the next; a few more begin and end the work.
+    assert!((2000..2020).contains(&calls), "{calls} calls, {detail}");
 }

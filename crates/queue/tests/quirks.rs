@@ -7,7 +7,7 @@ mod rig;
 
 use std::time::Duration;
 
-use operator_core::{Failure, JobOptions, JobState, Json, Keep, Priority};
+use operator_core::{Failure, JobOptions, JobState, Json, Keep, KeepLimits, Priority};
 use operator_queue::worker::{Consumer, HeldJob, RateLimit, WorkerOptions};
 use operator_queue::{Queue, QueueError};
 use operator_testkit::wait::eventually;
@@ -135,6 +135,16 @@ async fn finishing_a_job_removes_a_thousand_older_ones_at_most() {
     }
     assert!(rig.raw.keys("bull:q:n2493").await.is_empty());
     assert_eq!(rig.raw.call(&["EXISTS", "bull:q:n2494"]).await.int(), 1, "the newest stay");
+
+    rig.raw.call(&["DEL", "bull:q:completed"]).await.ok();
+    rig.raw.call(&["EVAL", fill, "0"]).await.ok();
+    let aged = |limit| Some(Keep::Limited(KeepLimits { count: None, age_s: Some(60), limit }));
+    for (id, limit, left) in [("d", None, 1501), ("e", Some(5000), 502), ("f", Some(100), 403)] {
+        let opts = JobOptions { remove_on_complete: aged(limit), ..JobOptions::default() };
+        rig.queue.add(with("echo", id, opts)).await.unwrap();
+        claimed(&consumer).await.complete(Json::null()).await.unwrap();
+        assert_eq!(rig.queue.counts().await.unwrap().of(JobState::Completed), left, "{limit:?}");
+    }
 }
 
 /// Quirk 12.

@@ -444,7 +444,7 @@ async fn a_job_that_must_fail_keeps_its_scheduler_going() {
 }
 
 #[tokio::test]
-async fn a_repeatable_job_of_bullmq_5_runs_and_is_left_alone() {
+async fn a_repeatable_job_of_bullmq_5_runs_and_goes_on() {
     let rig = Rig::start().await;
     let peer = NodePeer::bullmq(BullMq::V5, &rig.server.url(), "bull").await;
     let opts = json!({ "repeat": { "every": 600_000, "immediately": true } });
@@ -452,5 +452,13 @@ async fn a_repeatable_job_of_bullmq_5_runs_and_is_left_alone() {
     assert_eq!(rig.queue.schedulers_count().await.unwrap(), 1);
     assert_eq!(rig.queue.repair_schedulers().await.unwrap(), []);
     let read = rig.queue.schedulers(ALL).await.unwrap();
-    assert!(read.iter().all(|scheduler| scheduler.iteration_count.is_none()), "{read:?}");
+    assert_eq!(read.iter().map(|scheduler| scheduler.iteration_count).collect::<Vec<_>>(), [None]);
+    let slot = async || rig.raw.call(&["ZRANGE", "bull:q:repeat", "0", "-1", "WITHSCORES"]).await.texts()[1].clone();
+    let first: u64 = slot().await.parse().unwrap();
+    let worker = rig.worker(1).await;
+    rig.until(JobState::Completed, 1).await;
+    rig.until(JobState::Delayed, 1).await;
+    worker.stop(Duration::ZERO).await;
+    assert_eq!(slot().await.parse::<u64>().unwrap(), first + 600_000);
+    assert_eq!(rig.queue.schedulers(ALL).await.unwrap().len(), 1);
 }

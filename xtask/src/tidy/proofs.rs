@@ -1,4 +1,5 @@
-//! The page on compatibility names only tests and sequences that exist, and every difference that is declared in code.
+//! The page on compatibility names only tests and sequences that exist and are run, and every difference that is declared
+//! in code.
 
 use super::tree::{File, Finding, Tree};
 
@@ -16,7 +17,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             found.push(page.finding_at(number, format!("`{span}` does not exist: name what shows it now")));
         }
         if promises(line) && !spans(line).any(|span| is_proof(tree, span)) {
-            found.push(page.finding_at(number, "says yes and names nothing that shows it"));
+            found.push(page.finding_at(number, "claims something and names nothing that shows it"));
         }
     }
     let missing = declared(tree).filter(|id| !page.text.contains(&format!("| `{id}` |")));
@@ -29,10 +30,12 @@ fn spans(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// Whether the second cell of a row claims a feature.
+/// Whether a row claims a feature in its second cell, or is that of a quirk, with a number in its first.
 fn promises(line: &str) -> bool {
-    let cell = if line.starts_with('|') { line.split('|').nth(2).unwrap_or_default().trim() } else { "" };
-    cell.starts_with("yes") || cell.starts_with("partly")
+    let mut cells = line.strip_prefix('|').unwrap_or_default().split('|').map(str::trim);
+    let (first, second) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+    let is_quirk = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    is_quirk || second.starts_with("yes") || second.starts_with("partly")
 }
 
 /// A sequence, or a path that begins with a crate of ours and ends with a test: `…` stands for any.
@@ -54,8 +57,17 @@ fn exists(tree: &Tree, span: &str) -> bool {
     let (first, rest) = path.split_once("::").unwrap_or((path, "lib"));
     let rest = rest.replace("::", "/");
     let files = ["tests", "src"].map(|folder| format!("crates/{first}/{folder}/{rest}.rs"));
-    let has_test = |file: &File| file.text.contains(&format!("fn {test}("));
-    files.iter().filter_map(|path| tree.file(path)).any(has_test)
+    files.iter().filter_map(|path| tree.file(path)).any(|file| has_test(file, test))
+}
+
+/// Whether the attributes above the function make it a test, and none of them keeps it from being run.
+fn has_test(file: &File, name: &str) -> bool {
+    let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
+    let defines = |line: &str| line.split_once("fn ").is_some_and(|(_, rest)| rest.starts_with(&format!("{name}(")));
+    let Some(at) = lines.iter().position(|line| defines(line)) else { return false };
+    let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
+    let is_run = attributes.clone().all(|attribute| !attribute.starts_with("#[ignore"));
+    is_run && attributes.any(|attribute| attribute.starts_with("#[test") || attribute.starts_with("#[tokio::test"))
 }
 
 /// The ids of the table in code.
@@ -70,7 +82,16 @@ mod tests {
     use super::*;
 
     const CODE: (&str, &str) = ("crates/conformance/src/differences.rs", "Difference {\n    id: \"ghosts\",\n");
-    const TESTS: (&str, &str) = ("crates/queue/tests/worker/limits.rs", "async fn two_share() {}\n");
+    const TESTS: (&str, &str) = (
+        "crates/queue/tests/worker/limits.rs",
+        "#[tokio::test]
+async fn two_share() {}
+fn helper() {}
+#[test]
+#[ignore]
+fn later() {}
+",
+    );
     const SEQUENCE: (&str, &str) = ("interop/sequences/adding.jsonl", "");
 
     fn check_page(page: &str, expected: &[&str]) {
@@ -82,8 +103,17 @@ mod tests {
         check_page(
             "| `ghosts` | one |\n| a | yes | `queue::worker::limits::two_share`, `adding.jsonl` |\n\
              | b | yes | `queue::worker::limits::three_share` |\n| c | partly | `gone.jsonl` |\n| d | yes | |\n\
-             | e | no | `Queue::add` |\n",
-            &[&format!("{PAGE}:3"), &format!("{PAGE}:4"), &format!("{PAGE}:5")],
+             | e | no | `Queue::add` |\n| 1 | does that | The same. | |\n",
+            &[&format!("{PAGE}:3"), &format!("{PAGE}:4"), &format!("{PAGE}:5"), &format!("{PAGE}:7")],
+        );
+    }
+
+    #[test]
+    fn what_shows_a_feature_is_a_test_that_is_run() {
+        check_page(
+            "| `ghosts` | one |\n| a | yes | `queue::worker::limits::helper` |\n\
+             | b | yes | `queue::worker::limits::later` |\n| c | yes | `queue::worker::limits::two_share` |\n",
+            &[&format!("{PAGE}:2"), &format!("{PAGE}:3")],
         );
     }
 

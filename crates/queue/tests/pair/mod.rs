@@ -15,8 +15,8 @@ use operator_testkit::{BullMq, NodePeer};
 use serde_json::{Value, json};
 
 pub(crate) struct Pair {
-    /// Kept because dropping it ends the server.
-    _server: RedisServer,
+    /// Dropping it ends the server.
+    server: RedisServer,
     pub(crate) node: NodePeer,
     /// Looks at BullMQ's database.
     pub(crate) theirs: RedisClient,
@@ -35,7 +35,12 @@ impl Pair {
         let clock = Clock::manual(operator_queue::now_ms());
         let config = RedisConfig { clock: clock.clone(), ..RedisConfig::new(format!("{}/1", server.url())) };
         let redis = Redis::connect(&config).await.unwrap();
-        Self { _server: server, node, theirs, ours, clock, redis }
+        Self { server, node, theirs, ours, clock, redis }
+    }
+
+    /// Where BullMQ's database is.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
     }
 
     /// Our handle on a queue.

@@ -104,5 +104,11 @@ async fn bullmq_and_we_share_a_queue_under_sentinels() {
     node.call("startWorker", json!({ "queue": "q", "processor": "echo" })).await;
     queue.add(job("echo", "a")).await.unwrap();
     finished(&queue, 1, 0).await;
+    node.call("stopWorker", json!({ "worker": "q" })).await;
+    let config = RedisConfig::new(group.url());
+    let worker = Worker::start(&config, options(std::slice::from_ref(&queue)), Arc::new(Script)).await.unwrap();
+    node.call("add", json!({ "queue": "q", "name": "echo", "opts": { "jobId": "b" } })).await;
+    finished(&queue, 2, 0).await;
+    worker.stop(Duration::from_secs(5)).await;
     assert_eq!(node.close().await, Some(0));
 }

@@ -136,3 +136,26 @@ async fn a_job_that_says_it_moved_and_did_not_fails() {
     assert_eq!(rig.queue.job("a").await.unwrap().unwrap().attempts_made, 1);
     worker.stop(Duration::ZERO).await;
 }
+
+#[tokio::test]
+async fn waits_with_jitter_differ_and_keep_to_their_share() {
+    const JOBS: u64 = 20;
+    let rig = Rig::start().await;
+    let backoff = Backoff { jitter: Some(0.5), ..Backoff::fixed(600_000) };
+    let opts = JobOptions { attempts: 2, backoff: Some(backoff), ..JobOptions::default() };
+    rig.queue
+        .add_bulk((0..JOBS).map(|number| with("fail", &format!("n{number}"), opts.clone())).collect())
+        .await
+        .unwrap();
+    let worker = rig.worker(5).await;
+    rig.until(JobState::Delayed, JOBS).await;
+    let mut waits = Vec::new();
+    for number in 0..JOBS {
+        waits.push(rig.queue.job(&format!("n{number}")).await.unwrap().unwrap().delay_ms);
+    }
+    assert!(waits.iter().all(|wait| (300_000..=600_000).contains(wait)), "{waits:?}");
+    waits.sort_unstable();
+    waits.dedup();
+    assert!(waits.len() > 10, "{waits:?}");
+    worker.stop(Duration::ZERO).await;
+}
