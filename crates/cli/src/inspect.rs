@@ -1,4 +1,5 @@
-//! `operator queues`, `jobs` and `job`: looking without changing anything.
+//! `operator queues`, `jobs` and `job`: looking without changing a job. `queues` searches all keys, and makes the queues
+//! that it finds known to our dispatchers.
 
 use operator_core::{JobState, QueueName};
 use operator_queue::registry::discover_queues;
@@ -25,7 +26,7 @@ const LOG_LINES: u64 = 100;
 
 pub(crate) async fn queues(session: &Session) -> Result<(), Failure> {
     let mut queues = Vec::new();
-    for name in discover_queues(&session.redis).await? {
+    for name in discover_queues(&session.redis, || true).await? {
         let counts = session.queue(&name).counts().await?;
         queues.push(QueueView::new(name.as_str(), counts));
     }

@@ -23,8 +23,8 @@ pub(crate) async fn clean(session: &Session, arguments: &Clean) -> Result<(), Fa
     let queue = session.queue(&arguments.queue);
     let mut told = Told::new(session);
     let grace = Duration::from_millis(arguments.grace);
-    let ids = queue.clean(grace, arguments.limit, arguments.state, |progress| told.note(progress)).await;
-    told.end(&queue, "cleaned", ids.map(|ids| ids.len() as u64))
+    let jobs = queue.clean_uncollected(grace, arguments.limit, arguments.state, |progress| told.note(progress)).await;
+    told.end(&queue, "cleaned", jobs)
 }
 
 pub(crate) async fn obliterate(session: &Session, arguments: &Obliterate) -> Result<(), Failure> {

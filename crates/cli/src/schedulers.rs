@@ -22,9 +22,11 @@ pub(crate) async fn run(session: &Session, command: Schedulers) -> Result<(), Fa
 async fn list(session: &Session, name: &QueueName, limit: u64) -> Result<(), Failure> {
     let queue = session.queue(name);
     let (mut schedulers, total) = (Vec::new(), queue.schedulers_count().await?);
-    for first in (0..limit.min(total)).step_by(1000) {
-        let last = limit.min(first + MAX_PAGE) - 1;
+    let (mut first, end) = (0, limit.min(total));
+    while first < end {
+        let last = end.min(first + MAX_PAGE) - 1;
         schedulers.extend(queue.schedulers(Range { first, last, ascending: true }).await?);
+        first = last + 1;
     }
     Ok(session.output.table(&schedulers, ["id", "next", "made", "repeat", "name"], row)?)
 }

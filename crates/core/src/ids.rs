@@ -36,13 +36,36 @@ pub const RESERVED: [&str; 24] = [
     "waiting-children",
 ];
 
-/// Why a queue name or a job id was refused.
+/// What the keys that belong to a job end with.
+const OF_A_JOB: [&str; 6] = ["dependencies", "failed", "lock", "logs", "processed", "unsuccessful"];
+
+/// Whether the key of this suffix is the queue's own, or belongs to a job, so that no job can have it as its id. The
+/// jobs of schedulers are called `repeat:<scheduler>:<milliseconds>`.
+#[must_use]
+pub fn is_taken(id: &str) -> bool {
+    let mut segments = id.split(':');
+    let (first, last) = (segments.next().unwrap_or_default(), segments.next_back());
+    if first == "repeat" {
+        let is_slot = |last: &str| !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+        return segments.next().is_none() || !last.is_some_and(is_slot);
+    }
+    // Ids that callers choose have one segment or three, so what follows an even number of them is part of a job.
+    let is_part = last.is_some_and(|last| OF_A_JOB.contains(&last)) && segments.count().is_multiple_of(2);
+    // A state, but no key: BullMQ lets a job have it.
+    (RESERVED.contains(&first) && first != "waiting") || is_part
+}
+
+/// The longest name or id, in bytes. Names and ids stand in keys, events, logs and labels, which all outgrow their
+/// purpose when somebody keeps data in them.
+pub const MAX_BYTES: usize = 1024;
+
+/// Why a name or an id was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidId {
     /// Nothing was given.
     #[error("{what} is empty: give it at least one character")]
     Empty {
-        /// `queue name` or `job id`.
+        /// Such as `queue name` or `job id`.
         what: &'static str,
     },
     /// Queue names are a segment of a key and may not contain the separator.
@@ -72,11 +95,29 @@ pub enum InvalidId {
     /// Line breaks and other control characters never survive logs, headers and URLs.
     #[error("{what} `{shown}` contains a control character: remove it")]
     Control {
-        /// `queue name` or `job id`.
+        /// Such as `queue name` or `job id`.
         what: &'static str,
         /// The refused text, escaped.
         shown: String,
     },
+    /// It is no name or id but data.
+    #[error(
+        "{what} has {bytes} bytes and at most {MAX_BYTES} are allowed: shorten it, or put what it says into the data"
+    )]
+    TooLong {
+        /// What is too long.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+/// Refuses a name or an id that is too long.
+///
+/// # Errors
+/// [`InvalidId::TooLong`], which says `what`.
+pub fn check_length(what: &'static str, text: &str) -> Result<(), InvalidId> {
+    if text.len() > MAX_BYTES { Err(InvalidId::TooLong { what, bytes: text.len() }) } else { Ok(()) }
 }
 
 /// The name of a queue: not empty, no colon, no control character.
@@ -91,7 +132,7 @@ impl QueueName {
     /// [`InvalidId`] when it is empty or contains a colon or a control character.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidId> {
         let name = name.into();
-        refuse_blank_or_control("queue name", &name)?;
+        check_text("queue name", &name)?;
         if name.contains(':') {
             return Err(InvalidId::ColonInQueue { name });
         }
@@ -141,7 +182,7 @@ impl JobId {
     /// in three segments) a colon.
     pub fn custom(id: impl Into<String>) -> Result<Self, InvalidId> {
         let id = id.into();
-        refuse_blank_or_control("job id", &id)?;
+        check_text("job id", &id)?;
         if is_integer_text(&id) {
             return Err(InvalidId::Integer { id });
         }
@@ -194,14 +235,18 @@ fn is_integer_text(text: &str) -> bool {
     !digits.is_empty() && canonical && digits.bytes().all(|byte| byte.is_ascii_digit()) && text != "-0"
 }
 
-fn refuse_blank_or_control(what: &'static str, text: &str) -> Result<(), InvalidId> {
+/// Refuses a name or an id that is empty, too long, or contains a control character.
+///
+/// # Errors
+/// [`InvalidId`], which says `what`.
+pub fn check_text(what: &'static str, text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty { what });
     }
     if text.chars().any(char::is_control) {
         return Err(InvalidId::Control { what, shown: text.escape_debug().to_string() });
     }
-    Ok(())
+    check_length(what, text)
 }
 
 #[cfg(test)]
@@ -219,11 +264,29 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_the_queue_and_of_its_jobs_are_no_jobs() {
+        for taken in
+            ["meta", "repeat", "repeat:nightly", "repeat:7", "metrics:completed", "de:x", "7:logs", "a:b:c:lock"]
+        {
+            assert!(is_taken(taken), "{taken}");
+        }
+        for job in
+            ["7", "order-7", "a:b:c", "a:b:lock", "lock", "waiting", "repeat:nightly:1700000000000", "repeat:a:b:17"]
+        {
+            assert!(!is_taken(job), "{job}");
+        }
+    }
+
+    #[test]
     fn a_queue_name_is_one_segment_of_a_key() {
         assert!(QueueName::new("mail").is_ok());
         assert!(QueueName::new("{tag}mail").is_ok());
         for bad in ["", "a:b", "a\u{7}"] {
             assert!(QueueName::new(bad).is_err(), "{bad:?} should be refused");
         }
+        assert!(QueueName::new("x".repeat(MAX_BYTES)).is_ok());
+        let long = "x".repeat(MAX_BYTES + 1);
+        assert_eq!(QueueName::new(long.clone()), Err(InvalidId::TooLong { what: "queue name", bytes: 1025 }));
+        assert_eq!(JobId::custom(long), Err(InvalidId::TooLong { what: "job id", bytes: 1025 }));
     }
 }

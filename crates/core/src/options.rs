@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use thiserror::Error;
 
+use crate::backoff::BackoffKind;
+use crate::ids::MAX_BYTES;
 use crate::{Backoff, JobId, Keep, Priority};
 
 /// The options of a job under the names BullMQ's users know, camelCase in JSON.
@@ -126,6 +128,33 @@ pub enum InvalidOptions {
     /// A time to live of zero is none.
     #[error("opts.deduplication.ttl is 0: give milliseconds, or leave it out")]
     ZeroTtl,
+    /// A time to live longer than any delay.
+    #[error(
+        "opts.deduplication.ttl is {ttl_ms}: give at most {} milliseconds (100 years), or leave it out to hold the id \
+         until the job finishes",
+        JobOptions::MAX_DELAY_MS
+    )]
+    TtlTooLong {
+        /// The refused time to live.
+        ttl_ms: u64,
+    },
+    /// A creation time from which no delay would end.
+    #[error(
+        "opts.timestamp is {timestamp_ms}: give epoch milliseconds up to {} (the year 2100)",
+        JobOptions::MAX_TIMESTAMP_MS
+    )]
+    TimestampTooLate {
+        /// The refused time.
+        timestamp_ms: u64,
+    },
+    /// A name that is no name but data.
+    #[error("{field} has {bytes} bytes and at most {MAX_BYTES} are allowed: shorten it")]
+    TooLong {
+        /// The option.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
     /// A delay beyond what the delayed set can order.
     #[error(
         "opts.delay is {delay_ms}: at most {} milliseconds (100 years) can be kept in order",
@@ -146,7 +175,9 @@ impl InvalidOptions {
             Self::EmptyDeduplicationId => "opts.deduplication.id",
             Self::DeduplicatedChild | Self::DeduplicatedParent => "opts.deduplication",
             Self::OwnParent => "opts.parent",
-            Self::ZeroTtl => "opts.deduplication.ttl",
+            Self::ZeroTtl | Self::TtlTooLong { .. } => "opts.deduplication.ttl",
+            Self::TimestampTooLate { .. } => "opts.timestamp",
+            Self::TooLong { field, .. } => field,
             Self::DelayTooLong { .. } => "opts.delay",
         }
     }
@@ -155,6 +186,9 @@ impl InvalidOptions {
 impl JobOptions {
     /// The longest delay, a hundred years: scores of the delayed set lose their order far beyond it.
     pub const MAX_DELAY_MS: u64 = 3_155_760_000_000;
+
+    /// The latest creation time, the beginning of the year 2100: a delay counts from it and must come due some day.
+    pub const MAX_TIMESTAMP_MS: u64 = 4_102_444_800_000;
 
     /// Checks what no single option can: combinations and ranges.
     ///
@@ -173,15 +207,32 @@ impl JobOptions {
         if self.delay_ms > Self::MAX_DELAY_MS {
             return Err(InvalidOptions::DelayTooLong { delay_ms: self.delay_ms });
         }
-        let Some(deduplication) = &self.deduplication else { return Ok(()) };
+        if let Some(timestamp_ms) = self.timestamp_ms.filter(|time| *time > Self::MAX_TIMESTAMP_MS) {
+            return Err(InvalidOptions::TimestampTooLate { timestamp_ms });
+        }
+        if let Some(Backoff { kind: BackoffKind::Custom(name), .. }) = &self.backoff {
+            check_length("opts.backoff.type", name)?;
+        }
+        self.deduplication.as_ref().map_or(Ok(()), |deduplication| self.check_deduplication(deduplication))
+    }
+
+    fn check_deduplication(&self, deduplication: &Deduplication) -> Result<(), InvalidOptions> {
         if deduplication.id.is_empty() {
             return Err(InvalidOptions::EmptyDeduplicationId);
         }
         if deduplication.ttl_ms == Some(0) {
             return Err(InvalidOptions::ZeroTtl);
         }
+        if let Some(ttl_ms) = deduplication.ttl_ms.filter(|ttl| *ttl > Self::MAX_DELAY_MS) {
+            return Err(InvalidOptions::TtlTooLong { ttl_ms });
+        }
+        check_length("opts.deduplication.id", &deduplication.id)?;
         if self.parent.is_some() { Err(InvalidOptions::DeduplicatedChild) } else { Ok(()) }
     }
+}
+
+fn check_length(field: &'static str, name: &str) -> Result<(), InvalidOptions> {
+    if name.len() > MAX_BYTES { Err(InvalidOptions::TooLong { field, bytes: name.len() }) } else { Ok(()) }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -202,6 +253,21 @@ mod tests {
     fn an_unknown_option_is_refused_by_name() {
         let error = serde_json::from_str::<JobOptions>(r#"{"atempts":3}"#).unwrap_err().to_string();
         assert!(error.contains("atempts"), "{error}");
+    }
+
+    #[test]
+    fn what_redis_could_not_keep_is_refused_by_name() {
+        let long = "x".repeat(MAX_BYTES + 1);
+        for (json, field) in [
+            (r#"{"delay":3155760000001}"#.to_owned(), "opts.delay"),
+            (r#"{"timestamp":4102444800001}"#.to_owned(), "opts.timestamp"),
+            (r#"{"deduplication":{"id":"d","ttl":1000000000000000000}}"#.to_owned(), "opts.deduplication.ttl"),
+            (format!(r#"{{"deduplication":{{"id":"{long}"}}}}"#), "opts.deduplication.id"),
+            (format!(r#"{{"backoff":{{"type":"{long}"}}}}"#), "opts.backoff.type"),
+        ] {
+            let options: JobOptions = serde_json::from_str(&json).unwrap();
+            assert_eq!(options.check().unwrap_err().field(), field);
+        }
     }
 
     #[test]

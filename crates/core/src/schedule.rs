@@ -7,6 +7,7 @@ mod zone;
 
 use thiserror::Error;
 
+use crate::ids::{InvalidId, check_text};
 use pattern::Pattern;
 
 /// Why a schedule cannot be followed.
@@ -85,6 +86,15 @@ pub enum InvalidSchedule {
     /// An id is needed to find the scheduler again.
     #[error("the scheduler id is empty: give it at least one character")]
     EmptyId,
+    /// The id cannot be the name of anything.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// The jobs of scheduler `a` are called `repeat:a:<milliseconds>`, and scheduler `b` is kept as `repeat:b`.
+    #[error("scheduler id `{id}` ends in a colon and a number, as the jobs of schedulers do: use another ending")]
+    SlotId {
+        /// The refused id.
+        id: String,
+    },
     /// Readers of BullMQ 6 take such an id for a repeatable job of BullMQ 5 and give up.
     #[error(
         "scheduler id `{id}` has the form of BullMQ 5's repeatable jobs (five segments that end in a number or \
@@ -118,7 +128,7 @@ impl InvalidSchedule {
             Self::Ended { .. } => "repeat.endDate",
             Self::EndsBeforeStart { .. } | Self::StartsTooLate { .. } => "repeat.startDate",
             Self::ImmediatelyFromLater => "repeat.immediately",
-            Self::EmptyId | Self::LegacyId { .. } => "id",
+            Self::EmptyId | Self::Id(_) | Self::SlotId { .. } | Self::LegacyId { .. } => "id",
             Self::TemplateOption { .. } => "template.opts",
         }
     }
@@ -154,6 +164,25 @@ pub fn check_cron(pattern: &str, zone: Option<&str>, now_ms: u64) -> Result<(), 
         Some(_) => Ok(()),
         None => Err(InvalidSchedule::NeverFires { pattern: pattern.to_owned() }),
     }
+}
+
+/// Refuses an id that a scheduler cannot have.
+///
+/// # Errors
+/// [`InvalidSchedule`], which says why.
+pub fn check_scheduler_id(id: &str) -> Result<(), InvalidSchedule> {
+    if id.is_empty() {
+        return Err(InvalidSchedule::EmptyId);
+    }
+    check_text("scheduler id", id)?;
+    if is_legacy_id(id) {
+        return Err(InvalidSchedule::LegacyId { id: id.to_owned() });
+    }
+    let is_slot = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    if id.rsplit_once(':').is_some_and(|(_, end)| is_slot(end)) {
+        return Err(InvalidSchedule::SlotId { id: id.to_owned() });
+    }
+    Ok(())
 }
 
 /// Whether `id` has the form of a BullMQ 5 repeatable job's key: `name:id:endDate:tz:pattern-or-interval`.
@@ -203,6 +232,18 @@ mod tests {
         }
         for id in ["a", "a:b:c:d:5", "a:b:::", "a:b:::x", "a:b:1:2", "tenant:1:2:3:x4"] {
             assert!(!is_legacy_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_schedulers_id_is_not_taken_for_a_job_of_another() {
+        assert_eq!(check_scheduler_id("nightly:eu"), Ok(()));
+        assert_eq!(check_scheduler_id("7"), Ok(()));
+        assert_eq!(check_scheduler_id(""), Err(InvalidSchedule::EmptyId));
+        let slot = check_scheduler_id("nightly:1700000000000");
+        assert_eq!(slot, Err(InvalidSchedule::SlotId { id: "nightly:1700000000000".to_owned() }));
+        for bad in ["a\nb".to_owned(), "x".repeat(1025)] {
+            assert!(matches!(check_scheduler_id(&bad), Err(InvalidSchedule::Id(_))), "{bad}");
         }
     }
 }

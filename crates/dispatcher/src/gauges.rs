@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures::future::try_join_all;
 use metrics::gauge;
 use operator_core::JobState;
-use operator_queue::{Queue, QueueError, now_ms};
+use operator_queue::{Queue, QueueError, now_ms, workers_of};
 use operator_telemetry::names;
 
 use crate::app::App;
@@ -36,16 +37,18 @@ async fn read(app: &App) -> Result<(), QueueError> {
     if read.is_some_and(|at| at.elapsed() < FRESH_FOR) {
         return Ok(());
     }
-    app.of_each(|queue| async move { read_queue(&queue).await }).await?;
+    let queues = app.queues().await?;
+    let workers = workers_of(app.redis(), &queues).await?;
+    let count = |queue: &Queue| workers.get(queue.name()).map_or(0, Vec::len) as u64;
+    try_join_all(queues.iter().map(|queue| read_queue(queue, count(queue)))).await?;
     *read = Some(Instant::now());
     Ok(())
 }
 
-async fn read_queue(queue: &Queue) -> Result<(), QueueError> {
-    let (counts, oldest_ms, workers, backlog, entry_ms) = tokio::try_join!(
+async fn read_queue(queue: &Queue, workers: u64) -> Result<(), QueueError> {
+    let (counts, oldest_ms, backlog, entry_ms) = tokio::try_join!(
         queue.counts(),
         queue.oldest_waiting_ms(),
-        queue.workers(),
         queue.history_backlog(),
         queue.history_oldest_ms()
     )?;
@@ -54,7 +57,7 @@ async fn read_queue(queue: &Queue) -> Result<(), QueueError> {
         gauge!(names::QUEUE_JOBS, "queue" => name(), "state" => state.as_str()).set(number(counts.of(state)));
     }
     gauge!(names::QUEUE_PAUSED, "queue" => name()).set(if counts.paused { 1.0 } else { 0.0 });
-    gauge!(names::QUEUE_WORKERS, "queue" => name()).set(number(workers.len() as u64));
+    gauge!(names::QUEUE_WORKERS, "queue" => name()).set(number(workers));
     gauge!(names::QUEUE_OLDEST_WAITING_AGE, "queue" => name()).set(age_seconds(oldest_ms));
     gauge!(names::HISTORY_BACKLOG, "queue" => name()).set(number(backlog));
     gauge!(names::HISTORY_LAG, "queue" => name()).set(age_seconds(entry_ms));

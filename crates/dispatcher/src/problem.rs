@@ -46,6 +46,7 @@ codes! {
     InvalidJson BAD_REQUEST "invalid_json" "The body is not JSON";
     InvalidRequest BAD_REQUEST "invalid_request" "The address or a parameter cannot be used";
     Unauthorized UNAUTHORIZED "unauthorized" "The request carries no valid key";
+    ForeignPage FORBIDDEN "foreign_page" "A page of another site asks";
     RouteNotFound NOT_FOUND "route_not_found" "There is nothing at this address";
     QueueNotFound NOT_FOUND "queue_not_found" "There is no such queue";
     JobNotFound NOT_FOUND "job_not_found" "There is no such job";

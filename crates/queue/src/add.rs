@@ -1,5 +1,6 @@
 //! Adding jobs: one, or as many as you like in bounded calls.
 
+use operator_core::ids::check_length;
 use operator_core::{InvalidOptions, JobId, JobOptions, Json, NewJob};
 use uuid::Uuid;
 
@@ -53,7 +54,7 @@ impl Queue {
     /// As [`Queue::add_bulk`].
     pub async fn add_each(&self, jobs: Vec<NewJob>) -> Result<Vec<Added>, QueueError> {
         let now = self.now_ms();
-        let ids = jobs.iter().map(|job| self.check(&job.data, &job.opts)).collect::<Result<Vec<_>, _>>()?;
+        let ids = jobs.iter().map(|job| self.check(&job.name, &job.data, &job.opts)).collect::<Result<Vec<_>, _>>()?;
         if !ids.is_empty() {
             self.ensure_registered().await?;
         }
@@ -68,7 +69,8 @@ impl Queue {
     }
 
     /// Refuses what must not be written; returns the id that the job will have.
-    pub(crate) fn check(&self, data: &Json, opts: &JobOptions) -> Result<JobId, QueueError> {
+    pub(crate) fn check(&self, name: &str, data: &Json, opts: &JobOptions) -> Result<JobId, QueueError> {
+        check_length("job name", name)?;
         opts.check()?;
         self.check_size(data, opts.size_limit)?;
         let id = match &opts.job_id {
@@ -81,7 +83,10 @@ impl Queue {
 
     /// Refuses data beyond the job's own limit or that of this handle.
     pub(crate) fn check_size(&self, data: &Json, own_limit: Option<u64>) -> Result<(), QueueError> {
-        let bytes = data.as_str().len() as u64;
+        self.check_bytes(data.as_str().len() as u64, own_limit)
+    }
+
+    pub(crate) fn check_bytes(&self, bytes: u64, own_limit: Option<u64>) -> Result<(), QueueError> {
         let own_limit = own_limit.map(|limit| ("opts.sizeLimit", limit));
         for (field, limit) in own_limit.into_iter().chain([("OPERATOR_MAX_DATA_BYTES", self.max_data_bytes)]) {
             if bytes > limit {

@@ -14,7 +14,7 @@ use crate::scripts;
 use crate::wire::new_job::WireJob;
 
 /// The most jobs one call adds unless told otherwise: they are one script, and everybody else waits for it.
-const MAX_JOBS: usize = 10_000;
+pub const MAX_FLOW_JOBS: usize = 10_000;
 
 /// A job of a flow that was added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,7 +60,7 @@ impl FlowProducer {
     /// A producer of flows at `redis`.
     #[must_use]
     pub fn new(redis: &Redis) -> Self {
-        Self { redis: redis.clone(), max_jobs: MAX_JOBS, max_data_bytes: None }
+        Self { redis: redis.clone(), max_jobs: MAX_FLOW_JOBS, max_data_bytes: None }
     }
 
     /// The same producer with another limit on the jobs of one call; 10 000 unless given.
@@ -144,7 +144,7 @@ impl FlowProducer {
         if !job.children.is_empty() && opts.deduplication.is_some() {
             return Err(InvalidOptions::DeduplicatedParent.into());
         }
-        let id = plan.queues[queue].check(&job.data, &opts)?;
+        let id = plan.queues[queue].check(&job.name, &job.data, &opts)?;
         let above = |position: Option<usize>| position.and_then(|position| plan.nodes[position].parent);
         let is_above = std::iter::successors(parent, |position| above(Some(*position)))
             .any(|position| plan.nodes[position].id == id && plan.nodes[position].queue == queue);

@@ -28,7 +28,7 @@ pub use add::Added;
 pub use admin::{MAX_STEP, Progress, RemoveOptions, RetryOptions};
 pub use clock::{Clock, now_ms};
 pub use error::{QueueError, QueueRefusal, Refusal};
-pub use flow::{AddedFlow, FlowProducer};
+pub use flow::{AddedFlow, FlowProducer, MAX_FLOW_JOBS};
 pub use queue::Queue;
 pub use read::{
     Counts, Dependency, DependencyCounts, DependencyKind, DependencyPage, FlowNode, MAX_PAGE, MetricKind,

@@ -102,7 +102,7 @@ impl Queue {
         Ok(number(1).filter(|ttl| is_used_up && *ttl > 0).map(Duration::from_millis))
     }
 
-    async fn meta_number(&self, field: &'static str) -> Result<Option<u64>, crate::RedisError> {
+    pub(crate) async fn meta_number(&self, field: &'static str) -> Result<Option<u64>, crate::RedisError> {
         let value = self.redis.command("HGET", vec![self.keys.key("meta").into(), field.into()]).await?;
         Ok(value.int().and_then(|number| u64::try_from(number).ok()))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use operator_core::QueueName;
+use operator_core::ids::is_taken;
 
 use crate::error::{QueueError, Refusal};
 use crate::keys::{Keys, registry, slot};
@@ -14,7 +15,7 @@ use crate::scripts::Script;
 const WIRE_VERSION: &str = "bullmq:6.7.0";
 
 /// How many entries the events stream of a queue keeps, roughly, unless its `meta` says otherwise (BullMQ's default).
-const MAX_EVENTS: u64 = 10_000;
+pub(crate) const MAX_EVENTS: u64 = 10_000;
 
 /// How long the server of the registry may take when it is not the queue's own.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(1);
@@ -126,17 +127,23 @@ impl Queue {
         self.redis.script(script, script.keys.iter().map(key).collect(), args).await
     }
 
-    /// Calls a script that answers with a code about one job.
+    /// Calls a script that answers with a code about one job. A key that is no job's is not touched.
     pub(crate) async fn job_script(
         &self,
         script: &'static Script,
         id: &str,
         args: Vec<Arg>,
     ) -> Result<i64, QueueError> {
+        refuse_taken(id)?;
         let code = self.script(script, Some(id), args).await?.expect_int(script.name)?;
         if code < 0 {
             return Err(QueueError::Refused { id: id.to_owned(), refusal: Refusal::from_code(code) });
         }
         Ok(code)
     }
+}
+
+/// Refuses as missing what is no job but a key of the queue.
+pub(crate) fn refuse_taken(id: &str) -> Result<(), QueueError> {
+    if is_taken(id) { Err(QueueError::Refused { id: id.to_owned(), refusal: Refusal::JobMissing }) } else { Ok(()) }
 }

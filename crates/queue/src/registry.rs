@@ -21,22 +21,31 @@ pub async fn known_queues(redis: &Redis) -> Result<BTreeSet<QueueName>, QueueErr
 }
 
 /// Looks through all keys for queues that nobody registered, and registers them. Each server is asked in small steps;
-/// the whole takes as long as it has keys, so call it seldom.
+/// the whole takes as long as it has keys, so call it seldom. `go_on` is asked before each step: when it says no, what
+/// was found so far is returned.
 ///
 /// # Errors
 /// [`QueueError::Redis`].
-pub async fn discover_queues(redis: &Redis) -> Result<BTreeSet<QueueName>, QueueError> {
+pub async fn discover_queues(
+    redis: &Redis,
+    mut go_on: impl FnMut() -> bool + Send,
+) -> Result<BTreeSet<QueueName>, QueueError> {
     let mut found = known_queues(redis).await?;
     for server in redis.servers() {
-        discover_on(redis, &server, &mut found).await?;
+        discover_on(redis, &server, &mut found, &mut go_on).await?;
     }
     Ok(found)
 }
 
-async fn discover_on(redis: &Redis, server: &ServerHandle, found: &mut BTreeSet<QueueName>) -> Result<(), QueueError> {
+async fn discover_on(
+    redis: &Redis,
+    server: &ServerHandle,
+    found: &mut BTreeSet<QueueName>,
+    go_on: &mut (impl FnMut() -> bool + Send),
+) -> Result<(), QueueError> {
     let pattern = format!("{}:*:meta", glob_escaped(redis.prefix()));
     let mut cursor = "0".to_owned();
-    loop {
+    while go_on() {
         let args = vec![
             cursor.into(),
             "MATCH".into(),
@@ -56,9 +65,10 @@ async fn discover_on(redis: &Redis, server: &ServerHandle, found: &mut BTreeSet<
             }
         }
         if cursor == "0" {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 /// The queue of this name, unless nothing can be done with it: a cluster spreads one without a hash tag.

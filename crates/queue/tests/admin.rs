@@ -244,3 +244,37 @@ async fn a_finished_job_runs_again_as_in_bullmq() {
         pair.assert_same(id).await;
     }
 }
+
+#[tokio::test]
+async fn keys_that_are_no_jobs_are_not_touched_as_if_they_were() {
+    let pair = Pair::start().await;
+    pair.add("7x", json!({})).await;
+    pair.node
+        .call("upsertScheduler", json!({ "queue": "q", "schedulerId": "nightly", "repeat": { "every": 600_000 } }))
+        .await;
+    pair.theirs.call(&["HSET", "bull:q:metrics:completed", "count", "3"]).await.ok();
+    pair.theirs.call(&["RPUSH", "bull:q:7x:logs", "line"]).await.ok();
+    pair.mirror().await;
+    let queue = pair.queue("q");
+    for key in ["meta", "events", "repeat:nightly", "metrics:completed", "7x:logs"] {
+        assert_eq!(refusal(queue.remove(key, WITH_CHILDREN).await), Refusal::JobMissing, "{key}");
+        assert_eq!(refusal(queue.update_data(key, &Json::null()).await), Refusal::JobMissing, "{key}");
+        assert_eq!(refusal(queue.change_priority(key, Priority::NONE, false).await), Refusal::JobMissing, "{key}");
+        assert_eq!(refusal(queue.update_progress(key, &Json::null()).await), Refusal::JobMissing, "{key}");
+        assert_eq!(refusal(queue.retry(key, RetryOptions::AFRESH).await), Refusal::JobMissing, "{key}");
+        assert_eq!(queue.job(key).await.unwrap(), None, "{key}");
+    }
+    pair.assert_same("keys of the queue").await;
+}
+
+#[tokio::test]
+async fn retrying_all_jobs_up_to_a_time_to_come_ends_with_those_that_have_failed_by_now() {
+    let pair = Pair::start().await;
+    pair.add("late", json!({})).await;
+    pair.mirror().await;
+    let queue = pair.queue("q");
+    let soon = queue.now_ms() + 3_600_000;
+    pair.ours.call(&["LREM", "bull:q:wait", "1", "late"]).await.ok();
+    pair.ours.call(&["ZADD", "bull:q:failed", &soon.to_string(), "late"]).await.ok();
+    assert_eq!(queue.retry_jobs(JobState::Failed, 10, Some(u64::MAX), quietly).await.unwrap(), 0);
+}

@@ -177,13 +177,7 @@ async fn an_operation_that_is_dropped_stops_between_two_steps() {
 #[tokio::test]
 async fn a_tree_too_large_for_one_call_is_refused_and_taken_down_in_steps() {
     let rig = Rig::start().await;
-    rig.queue.add(job("echo", "parent")).await.unwrap();
-    rig.raw.call(&["LREM", "bull:q:wait", "1", "parent"]).await.ok();
-    rig.raw.call(&["ZADD", "bull:q:waiting-children", "1", "parent"]).await.ok();
-    let parent = Some(ParentRef { id: operator_core::JobId::from_wire("parent"), queue: "bull:q".to_owned() });
-    let child =
-        |number| with("echo", &format!("c{number}"), JobOptions { parent: parent.clone(), ..JobOptions::default() });
-    rig.queue.add_bulk((0..10_001).map(child).collect()).await.unwrap();
+    parent_of(&rig, 10_001).await;
     let before = rig.queue.counts().await.unwrap();
     let error = rig.queue.remove("parent", RemoveOptions::default()).await.unwrap_err();
     assert!(matches!(error, QueueError::InvalidArgument { field: "children", .. }), "{error}");
@@ -208,6 +202,60 @@ async fn a_tree_too_large_for_one_call_is_refused_and_taken_down_in_steps() {
     rig.raw.call(&["DEL", "bull:q:c7:lock"]).await.ok();
     rig.queue.remove("parent", RemoveOptions::default()).await.unwrap();
     assert!(rig.queue.job("c7").await.unwrap().is_none());
+}
+
+/// Adds a job with these children and puts it where a job with children waits.
+async fn parent_of(rig: &Rig, children: u64) {
+    rig.queue.add(job("echo", "parent")).await.unwrap();
+    rig.raw.call(&["LREM", "bull:q:wait", "1", "parent"]).await.ok();
+    rig.raw.call(&["ZADD", "bull:q:waiting-children", "1", "parent"]).await.ok();
+    let parent = Some(ParentRef { id: operator_core::JobId::from_wire("parent"), queue: "bull:q".to_owned() });
+    let child =
+        |number| with("echo", &format!("c{number}"), JobOptions { parent: parent.clone(), ..JobOptions::default() });
+    rig.queue.add_bulk((0..children).map(child).collect()).await.unwrap();
+}
+
+#[tokio::test]
+async fn children_deep_in_a_long_line_are_taken_out_of_it_in_steps_that_redis_can_bear() {
+    let rig = Rig::start().await;
+    rig.queue.add_bulk(vec![job("echo", ""); 20_000]).await.unwrap();
+    parent_of(&rig, 600).await;
+    let before = rig.queue.counts().await.unwrap();
+    // To find 600 jobs in a line of 20 600 is to look at 12 million entries.
+    let error = rig.queue.remove("parent", RemoveOptions::default()).await.unwrap_err();
+    assert!(matches!(error, QueueError::InvalidArgument { field: "children", .. }), "{error}");
+    assert_eq!(rig.queue.counts().await.unwrap(), before);
+    let (mut steps, mut largest) = (0, 0);
+    let removed = rig
+        .queue
+        .remove_unprocessed_children("parent", {
+            let mut last = 0;
+            let (steps, largest) = (&mut steps, &mut largest);
+            move |progress: Progress| {
+                *steps += 1;
+                *largest = u64::max(*largest, progress.jobs - last);
+                last = progress.jobs;
+            }
+        })
+        .await
+        .unwrap();
+    assert_eq!(removed, 600);
+    assert!(steps >= 3 && largest <= 5_000_000 / 20_000, "{steps} steps of up to {largest} jobs");
+    rig.queue.remove("parent", RemoveOptions::default()).await.unwrap();
+    assert_eq!(rig.queue.counts().await.unwrap().of(JobState::Waiting), 20_000);
+}
+
+#[tokio::test]
+async fn children_that_are_gone_are_not_looked_for_in_a_long_line() {
+    let rig = Rig::start().await;
+    rig.queue.add_bulk(vec![job("echo", ""); 20_000]).await.unwrap();
+    rig.queue.add(job("echo", "parent")).await.unwrap();
+    let mut command = vec!["HSET".to_owned(), "bull:q:parent:processed".to_owned()];
+    command.extend((0..1000).flat_map(|number| [format!("bull:q:gone{number}"), "1".to_owned()]));
+    rig.raw.call(&command).await.ok();
+    rig.raw.reset_stats().await;
+    rig.queue.remove("parent", RemoveOptions::default()).await.unwrap();
+    assert!(rig.raw.command_stats().await["lrem"] <= 3);
 }
 
 #[tokio::test]

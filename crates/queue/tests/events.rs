@@ -160,6 +160,22 @@ async fn nobody_publishes_under_a_name_of_the_wire() {
 }
 
 #[tokio::test]
+async fn an_event_of_ones_own_leaves_the_stream_as_long_as_the_queue_keeps_it() {
+    let rig = Rig::start().await;
+    rig.queue.register().await.unwrap();
+    for n in 0..3000 {
+        publish(&rig.queue, n).await.unwrap();
+    }
+    rig.queue.publish_event("mine", &[], None).await.unwrap();
+    assert_eq!(rig.raw.call(&["XLEN", "bull:q:events"]).await.int(), 3001);
+    let queue = rig.queue.clone().with_max_data_bytes(100);
+    let large = queue.publish_event("mine", &[("text", &"x".repeat(100))], None).await;
+    assert!(matches!(large, Err(QueueError::TooLarge { bytes: 104, limit: 100, .. })), "{large:?}");
+    let named = queue.publish_event(&"n".repeat(1025), &[], None).await;
+    assert!(matches!(named, Err(QueueError::InvalidId(_))), "{named:?}");
+}
+
+#[tokio::test]
 async fn a_bad_entry_is_delivered_as_it_stands_and_stops_nothing() {
     let rig = Rig::start().await;
     let mut events = rig.queue.events(EventsOptions::default()).await.unwrap();

@@ -120,6 +120,29 @@ async fn a_flow_is_the_tree_that_node_shows() {
 }
 
 #[tokio::test]
+async fn an_outline_of_a_flow_is_the_same_tree_without_what_may_be_large() {
+    let rig = Rig::start().await;
+    let peer = NodePeer::bullmq(BullMq::V6, &rig.server.url(), "bull").await;
+    settled_flow(&rig, &peer).await;
+    let whole = rig.queue.flow_tree("P", 10, 20).await.unwrap().unwrap();
+    rig.raw.reset_stats().await;
+    let outline = rig.queue.flow_outline("P", 10, 20).await.unwrap().unwrap();
+    assert_eq!(rig.raw.command_stats().await.get("hgetall"), None);
+    assert_eq!(shape(&outline), shape(&whole));
+    for (short, job) in outline.children.iter().zip(&whole.children) {
+        let (short, job) = (short.job.as_ref().unwrap(), job.job.as_ref().unwrap());
+        let told = |job: &operator_core::Job| {
+            (job.name.clone(), job.timestamp_ms, job.attempts_made, job.finished_ms, job.failed_reason.clone())
+        };
+        assert_eq!(told(short), told(job));
+        assert_eq!((&short.return_value, short.stacktrace.len()), (&None, 0));
+    }
+    for none in ["nobody", "meta", "P:dependencies"] {
+        assert_eq!(rig.queue.flow_outline(none, 10, 20).await.unwrap(), None, "{none}");
+    }
+}
+
+#[tokio::test]
 async fn a_flow_that_names_a_job_twice_ends() {
     let rig = Rig::start().await;
     for id in ["a", "b", "c"] {

@@ -32,8 +32,9 @@ async fn waiting(rig: &Rig, id: &str) -> tokio::task::JoinHandle<Result<Finished
     rig.raw.reset_stats().await;
     let (queue, id) = (rig.queue.clone(), id.to_owned());
     let waiting = tokio::spawn(async move { queue.wait_until_finished(&id, LONG).await });
-    // The look after subscribing is the only one that asks for the newest event.
-    eventually("the look at the job", async || rig.raw.command_stats().await.get("xrevrange").map(drop)).await;
+    // Every look asks for the newest event: the first comes before subscribing, the second after it.
+    let looks = async || rig.raw.command_stats().await.get("xrevrange").copied();
+    eventually("the second look at the job", async || looks().await.filter(|looks| *looks >= 2).map(drop)).await;
     waiting
 }
 
@@ -213,4 +214,21 @@ async fn no_more_queues_are_watched_than_connections_are_meant_for_it() {
     let too_many = ends.iter().filter(|end| matches!(end, Err(WaitError::TooMany { what: "queues", limit: 64 })));
     assert_eq!(too_many.count(), 6);
     assert_eq!(ends.iter().filter(|end| matches!(end, Err(WaitError::TimedOut { .. }))).count(), 64);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_jobs_that_are_not_there_takes_no_place_from_others() {
+    let rig = Rig::start().await;
+    rig.queue.add(job("echo", "real")).await.unwrap();
+    for number in 0..100 {
+        let queue = Queue::new(&rig.redis, format!("made-up-{number}").try_into().unwrap());
+        let end = queue.wait_until_finished("nobody", LONG).await;
+        assert!(matches!(end, Err(WaitError::NotFound { .. })), "{end:?}");
+    }
+    let key = rig.queue.wait_until_finished("meta", LONG).await;
+    assert!(matches!(key, Err(WaitError::NotFound { .. })), "{key:?}");
+    let waiting = waiting(&rig, "real").await;
+    let worker = rig.worker(1).await;
+    assert_eq!(waiting.await.unwrap().unwrap(), completed(r#"{"of":"real"}"#));
+    worker.stop(Duration::ZERO).await;
 }

@@ -53,7 +53,9 @@ pub(crate) async fn add(
 ) -> Result<Response, Problem> {
     let list = jobs(&body, app.settings())?;
     let queue = app.queue(name);
-    app.register(&queue).await?;
+    if !list.jobs.is_empty() {
+        app.register(&queue).await?;
+    }
     let added = queue.add_each(list.jobs).await?;
     let first = added.first().filter(|_| !list.is_list);
     let location = first.map(|added| format!("{}/{}", uri.path(), segment(added.id.as_str())));

@@ -108,7 +108,7 @@ pub(crate) async fn tree(
 ) -> Answer<FlowView> {
     let depth = within("depth", params.depth.as_deref(), 10, 1, 100)?;
     let max_children = within("maxChildren", params.max_children.as_deref(), 20, 0, 1000)?;
-    let node = app.queue(path.queue).flow_tree(&path.id, depth, max_children.into()).await?;
+    let node = app.queue(path.queue).flow_outline(&path.id, depth, max_children.into()).await?;
     let node = node.ok_or_else(|| Problem::no_job(&path.id))?;
     let mut keys = Vec::new();
     FlowView::keys(&node, &mut keys);

@@ -99,7 +99,8 @@ pub(crate) async fn list(
     let after = first + u64::from(params.limit.0);
     let range = Range { first, last: after - 1, ascending: Order::ascending(params.order, !state.is_finished()) };
     let (jobs, counts) = tokio::try_join!(queue.jobs(state, range), queue.counts())?;
-    let has_more = !jobs.is_empty() && after < counts.of(state);
+    // A page may be empty although more follow: ids whose job is gone are not shown.
+    let has_more = after < counts.of(state);
     let jobs = jobs.into_iter().map(|job| JobView::of_job(job, state)).collect();
     Ok(Json(JobPage { jobs, next_cursor: has_more.then(|| Offset(after).to_string()) }))
 }

@@ -1,6 +1,6 @@
 //! Operations on all jobs of a queue, in steps that let others at Redis in between; `progress` tells how far they are.
 //!
-//! Those that are POSTs want a JSON body, be it `{}`: so no page in somebody's browser can send them unasked.
+//! Those that are POSTs want a JSON body, be it `{}`.
 
 use std::time::Duration;
 
@@ -130,8 +130,7 @@ pub(crate) async fn clean(
     let queue = queues::existing(&app, name).await?;
     let Clean { state, grace, limit } = wanted;
     told(&app, request_id, |report| async move {
-        let ids = queue.clean(Duration::from_millis(grace), limit, state, |p| report.note(p)).await?;
-        Ok(ids.len() as u64)
+        queue.clean_uncollected(Duration::from_millis(grace), limit, state, |p| report.note(p)).await
     })
     .await
 }

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use futures::future::try_join_all;
 use operator_core::QueueName;
 use operator_core::time::iso;
-use operator_queue::{Queue, now_ms, registry};
+use operator_queue::{Queue, now_ms, registry, workers_of};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,7 +62,8 @@ pub(crate) async fn list(State(app): State<App>) -> Answer<Queues> {
 )]
 pub(crate) async fn status(State(app): State<App>, QueuePath(name): QueuePath) -> Answer<QueueStatusView> {
     let queue = existing(&app, name).await?;
-    Ok(Json(QueueStatusView::of(&queue).await?))
+    let workers = queue.workers().await?;
+    Ok(Json(QueueStatusView::of(&queue, workers).await?))
 }
 
 /// The statistics of every queue, under the address that older services served them.
@@ -73,7 +75,10 @@ pub(crate) async fn status(State(app): State<App>, QueuePath(name): QueuePath) -
     )
 )]
 pub(crate) async fn statuses(State(app): State<App>) -> Answer<QueueStatuses> {
-    let queues = app.of_each(|queue| async move { QueueStatusView::of(&queue).await }).await?;
+    let queues = app.queues().await?;
+    let mut workers = workers_of(app.redis(), &queues).await?;
+    let status = |queue| QueueStatusView::of(queue, workers.remove(queue.name()).unwrap_or_default());
+    let queues = try_join_all(queues.iter().map(status)).await?;
     Ok(Json(QueueStatuses { timestamp: iso(now_ms()), queues }))
 }
 

@@ -22,10 +22,11 @@ const SETTLED_MS: u64 = 3_000;
 /// By how much a worker's clock may be late.
 const OVERLAP_MS: u64 = 60_000;
 
-/// How often a wide look is taken, and at the latest all keys are searched for queues that nobody registered.
+/// How often a wide look is taken.
 const WIDE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A search of all keys may take this share of the time: a small server is searched each turn, a large one seldom.
+/// A search of all keys for queues that nobody registered may take one part in so many of the time: a small server is
+/// searched each turn, a large one seldom.
 const SEARCH_SHARE: u32 = 50;
 
 /// How many jobs are compared at a time.
@@ -104,8 +105,13 @@ impl Sweep {
         if started < self.next_search {
             return Ok(registry::known_queues(&self.redis).await?);
         }
-        let queues = registry::discover_queues(&self.redis).await?;
-        self.next_search = Instant::now() + (started.elapsed() * SEARCH_SHARE).min(WIDE_INTERVAL);
+        let (beat, stop) = (self.shelf.beat.clone(), self.shelf.stop.clone());
+        let go_on = || {
+            beat.beat();
+            !stop.is_cancelled()
+        };
+        let queues = registry::discover_queues(&self.redis, go_on).await?;
+        self.next_search = Instant::now() + started.elapsed() * SEARCH_SHARE;
         Ok(queues)
     }
 

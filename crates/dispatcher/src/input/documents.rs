@@ -95,7 +95,7 @@ pub(crate) struct JobOptionsDocument {
     keep_logs: Option<u32>,
     /// Refuse it when its data is larger than this many bytes.
     size_limit: Option<u64>,
-    /// Keep at most this many lines of a stack trace per attempt.
+    /// Keep the stack traces of this many last attempts.
     stack_trace_limit: Option<u32>,
     /// Its creation time, epoch milliseconds; now when absent.
     timestamp: Option<u64>,

@@ -2,14 +2,12 @@
 //! refused, too: a job that waits for itself, a parent or child that could vanish into another job.
 
 use operator_core::{FlowJob, InvalidOptions, JobId, QueueName};
+use operator_queue::MAX_FLOW_JOBS;
 
 use super::body::one_or_many;
 use super::jobs::{Findings, check_count};
 use crate::ApiSettings;
 use crate::problem::{Code, Problem};
-
-/// The most jobs of one request, whatever the setting says: they are added in one step, and everybody else waits for it.
-const MAX_JOBS: usize = 10_000;
 
 /// The flows of a body.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub(crate) struct FlowList {
 /// Reads one flow or a list of them.
 pub(crate) fn flows(body: &[u8], settings: &ApiSettings) -> Result<FlowList, Problem> {
     let (flows, is_list) = one_or_many::<FlowJob>(body, Code::InvalidJob)?;
-    check_count(flows.iter().map(count).sum(), settings.max_bulk_jobs.min(MAX_JOBS))?;
+    check_count(flows.iter().map(count).sum(), settings.max_bulk_jobs.min(MAX_FLOW_JOBS))?;
     let mut findings = Findings::new(settings);
     for (position, flow) in flows.iter().enumerate() {
         let at = if is_list { format!("[{position}].") } else { String::new() };

@@ -1,5 +1,6 @@
 //! Jobs in the body of a request, checked as far as that can be done without Redis, so that all is accepted or nothing.
 
+use operator_core::ids::check_length;
 use operator_core::{JobId, JobOptions, Json, NewJob};
 
 use super::body::one_or_many;
@@ -57,6 +58,9 @@ impl<'a> Findings<'a> {
         }
         if name.is_empty() {
             self.add(at, "name", "it is empty: give the name of a job type");
+        }
+        if let Err(error) = check_length("job name", name) {
+            self.add(at, "name", error);
         }
         if let Some(Err(error)) = opts.job_id.as_ref().map(|id| JobId::custom(id.as_str())) {
             self.add(at, "opts.jobId", error);
@@ -138,6 +142,11 @@ mod tests {
             (r#"{"name":"a","opts":{"parent":{"id":"p"}}}"#, "opts.parent"),
             (r#"{"name":"a","opts":{"deduplication":{"id":""}}}"#, "opts.deduplication.id"),
             (r#"{"name":"a","opts":{"deduplication":{"id":"d","ttl":0}}}"#, "opts.deduplication.ttl"),
+            (
+                r#"[{"name":"a"},{"name":"a","opts":{"deduplication":{"id":"d","ttl":1000000000000000000}}}]"#,
+                "[1].opts.deduplication.ttl",
+            ),
+            (r#"{"name":"a","opts":{"timestamp":8640000000000000}}"#, "opts.timestamp"),
             (r#"{"name":"a","opts":{"failParentOnFailure":true,"ignoreDependencyOnFailure":true}}"#, "opts"),
             (
                 r#"{"name":"a","opts":{"parent":{"id":"p","queue":"b:q"},"deduplication":{"id":"d"}}}"#,

@@ -70,13 +70,9 @@ impl QueueView {
 }
 
 impl QueueStatusView {
-    pub(crate) async fn of(queue: &Queue) -> Result<Self, QueueError> {
-        let (short, workers, oldest_ms, history_backlog) = tokio::try_join!(
-            QueueView::of(queue),
-            queue.workers(),
-            queue.oldest_waiting_ms(),
-            queue.history_backlog()
-        )?;
+    pub(crate) async fn of(queue: &Queue, workers: Vec<WorkerInfo>) -> Result<Self, QueueError> {
+        let (short, oldest_ms, history_backlog) =
+            tokio::try_join!(QueueView::of(queue), queue.oldest_waiting_ms(), queue.history_backlog())?;
         Ok(Self {
             queue: short,
             workers: workers.into_iter().map(WorkerView::from).collect(),

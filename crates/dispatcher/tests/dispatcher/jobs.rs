@@ -214,11 +214,29 @@ async fn an_id_that_is_a_key_of_the_queue_is_no_job() {
     .await;
     api.add_one("q", "a", json!({"jobId": "with-log"})).await;
     world.queue("q").await.add_logs("with-log", &["x".to_owned()], None).await.unwrap();
-    let ids = ["wait", "meta", "events", "prioritized", "delayed", "pc", "marker", "with-log:logs", "operator:history"];
+    let scheduler = json!({"repeat": {"every": 3_600_000}});
+    assert_eq!(api.request("PUT", "/queues/q/schedulers/nightly").json(&scheduler).send().await.status, 200);
+    let ids = [
+        "repeat:nightly",
+        "metrics:completed",
+        "wait",
+        "meta",
+        "events",
+        "prioritized",
+        "delayed",
+        "pc",
+        "marker",
+        "with-log:logs",
+        "operator:history",
+    ];
     for id in ids {
         for (method, path) in [
             ("GET", format!("/queues/q/jobs/{id}")),
             ("DELETE", format!("/queues/q/jobs/{id}")),
+            ("GET", format!("/queues/q/jobs/{id}/state")),
+            ("GET", format!("/queues/q/jobs/{id}/wait?timeout=100")),
+            ("GET", format!("/queues/q/jobs/{id}/flow")),
+            ("GET", format!("/queues/q/jobs/{id}/dependencies")),
             ("GET", format!("/queues/q/jobs/{id}/logs")),
             ("POST", format!("/queues/q/jobs/{id}/retry")),
             ("POST", format!("/queues/q/jobs/{id}/promote")),
@@ -229,5 +247,7 @@ async fn an_id_that_is_a_key_of_the_queue_is_no_job() {
             assert_eq!(answer.problem(), (404, "job_not_found".to_owned()), "{method} {path}");
         }
     }
-    assert_eq!(api.read("/queues/q").await["counts"]["waiting"], 2);
+    // Two that were added, and the scheduler's first.
+    assert_eq!(api.read("/queues/q").await["counts"]["waiting"], 3);
+    assert_eq!(api.read("/queues/q/schedulers/nightly").await["repeat"]["every"], 3_600_000);
 }

@@ -35,3 +35,19 @@ async fn with_a_key_set_every_route_but_the_platforms_needs_it() {
     let counts = api.request("GET", "/queues/q").header("x-api-key", "hunter2").send().await.json();
     assert_eq!(counts["counts"]["waiting"], 3);
 }
+
+#[tokio::test]
+async fn without_a_key_no_page_of_another_site_changes_anything() {
+    let world = World::new().await;
+    let api = &world.dispatcher;
+    api.add_one("q", "echo", json!({})).await;
+    for (name, value) in [("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil.example")] {
+        for path in ["/queues/q/pause", "/v1/queues/q/pause"] {
+            let answer = api.request("POST", path).header(name, value).send().await;
+            assert_eq!(answer.problem(), (403, "foreign_page".to_owned()), "{name}: {value}");
+        }
+        assert_eq!(api.request("GET", "/queues/q").header(name, value).send().await.status, 200, "{name}: {value}");
+    }
+    assert_eq!(api.read("/queues/q").await["paused"], false);
+    assert_eq!(api.request("POST", "/queues/q/pause").header("Sec-Fetch-Site", "same-origin").send().await.status, 200);
+}

@@ -130,7 +130,8 @@ async fn its_metrics_describe_requests_queues_and_history() {
     let redis = RedisServer::start().await;
     let process = builder(&redis.url(), &folder).start();
     let address = address(&process).await;
-    let jobs = json!([{"name": "echo"}, {"name": "echo"}, {"name": "echo", "opts": {"delay": 3_600_000}}]);
+    let jobs = json!([{"name": "echo"}, {"name": "echo"}, {"name": "echo", "opts": {"delay": 3_600_000}},
+        {"name": "echo", "opts": {"delay": 3_600_000, "jobId": "same"}}, {"name": "echo", "opts": {"jobId": "same"}}]);
     assert_eq!(Request::new(address, "POST", "/v1/queues/mail/jobs").json(&jobs).send().await.status, 202);
     assert_eq!(Request::new(address, "GET", "/jobs/none").send().await.status, 404);
     let metrics = async || Request::new(address, "GET", "/metrics").send().await.text();
@@ -140,12 +141,12 @@ async fn its_metrics_describe_requests_queues_and_history() {
         r#"operator_http_requests_total{route="/jobs/{id}",method="GET",status="404"} 1"#,
         r#"operator_http_request_seconds_count{route="/jobs/{id}",method="GET"} 1"#,
         r#"operator_queue_jobs{queue="mail",state="waiting"} 2"#,
-        r#"operator_queue_jobs{queue="mail",state="delayed"} 1"#,
+        r#"operator_queue_jobs{queue="mail",state="delayed"} 2"#,
         r#"operator_queue_paused{queue="mail"} 0"#,
         r#"operator_queue_workers{queue="mail"} 0"#,
         r#"operator_history_backlog_entries{queue="mail"} 0"#,
         r#"operator_history_lag_seconds{queue="mail"} 0"#,
-        r#"operator_jobs_added_total{queue="mail"} 3"#,
+        r#"operator_jobs_added_total{queue="mail"} 4"#,
     ] {
         assert!(text.contains(line), "{line} is not in:\n{text}");
     }

@@ -43,6 +43,26 @@ async fn a_queue_is_shown_with_its_counts_workers_and_backlog() {
 }
 
 #[tokio::test]
+async fn the_workers_of_all_queues_are_asked_for_at_once() {
+    let world = World::new().await;
+    let api = &world.dispatcher;
+    for queue in ["a", "b", "c", "d"] {
+        api.add_one(queue, "echo", json!({})).await;
+    }
+    let worker = worker::start(&world.redis.url(), &["b"]).await;
+    let raw = world.redis.client().await;
+    for (path, reads) in [("/queue-status", 1), ("/metrics", 1)] {
+        raw.reset_stats().await;
+        assert_eq!(api.get(path).await.status, 200);
+        assert_eq!(raw.command_stats().await["client|list"], reads, "{path}");
+    }
+    let all = api.read("/queue-status").await;
+    let workers = |at: usize| all["queues"][at]["workers"].as_array().unwrap().len();
+    assert_eq!((workers(0), workers(1)), (0, 1));
+    worker::stop(worker).await;
+}
+
+#[tokio::test]
 async fn a_queue_that_only_bullmq_knows_is_found() {
     let world = World::new().await;
     let node = NodePeer::bullmq(BullMq::V6, &world.redis.url(), "bull").await;

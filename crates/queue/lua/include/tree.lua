@@ -1,5 +1,6 @@
 -- include/tree.lua: a job and the children below it, in whatever queues they live.
--- Uses: enqueue, meta, parent, remove, dedup, states. Bounds: the caller counts a tree before it removes it.
+-- Uses: enqueue, meta, parent, remove, dedup, states. Bounds: the caller counts a tree, and
+-- what it takes to find its jobs, before it removes it.
 --
 -- The keys of the children's queues are derived from the children's own keys, which end with the id.
 
@@ -21,8 +22,32 @@ local function has_children(job_key)
     return redis.call("EXISTS", unpack(keys)) > 0
 end
 
+-- How many entries of lists are looked at to take jobs out of line; `limit` is how many may be.
+local function new_effort(limit)
+    local effort, length_by_prefix = { entries = 0 }, {}
+    local function lists_of(prefix)
+        local length = length_by_prefix[prefix]
+        if not length then
+            length = 0
+            for _, list in ipairs({ "wait", "paused", "active" }) do length = length + redis.call("LLEN", prefix .. list) end
+            length_by_prefix[prefix] = length
+        end
+        return length
+    end
+    -- What has finished is found in a set, and what is gone is not looked for.
+    function effort.add(job_key)
+        local prefix = split_job_key(job_key)
+        if not prefix or lists_of(prefix) == 0 then return end
+        local name, finished = unpack(redis.call("HMGET", job_key, "name", "finishedOn"))
+        if name and not finished then effort.entries = effort.entries + lists_of(prefix) end
+    end
+    function effort.is_too_much() return effort.entries > limit end
+    return effort
+end
+
 -- How many jobs there are from a job downwards; more than `limit` are not counted on. A circle has more than any limit.
-local function count_tree(job_key, suffixes, limit)
+-- Adds the effort for those below it.
+local function count_tree(job_key, suffixes, limit, effort)
     local stack, count = { job_key }, 1
     while #stack > 0 do
         local key = table.remove(stack)
@@ -30,7 +55,10 @@ local function count_tree(job_key, suffixes, limit)
             for _, suffix in ipairs(suffixes) do
                 count = count + redis.call(COUNT_CHILDREN[suffix], key .. suffix)
                 if count > limit then return count end
-                for _, child_key in ipairs(READ_CHILDREN[suffix](key .. suffix)) do stack[#stack + 1] = child_key end
+                for _, child_key in ipairs(READ_CHILDREN[suffix](key .. suffix)) do
+                    stack[#stack + 1] = child_key
+                    effort.add(child_key)
+                end
             end
         end
     end
@@ -49,9 +77,9 @@ local function is_any_locked(job_key)
 end
 
 -- Takes a job out of its state and deletes its keys. Says whether there was anything.
-local function remove_job(prefix, id)
+local function remove_job(prefix, id, even_gone)
     local job_key = prefix .. id
-    local state = leave_state(prefix, id)
+    local state = leave_state(prefix, id, even_gone)
     local dedup_id = redis.call("HGET", job_key, "deid")
     if dedup_id then forget_deduplication(prefix, id, dedup_id) end
     if delete_job_keys(job_key) == 0 then return state ~= nil end

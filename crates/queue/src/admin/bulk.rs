@@ -14,7 +14,7 @@ use super::retry::check_finished;
 pub const MAX_STEP: u64 = 1000;
 
 impl Queue {
-    /// Puts all jobs back in line that completed or failed at `until_ms` (epoch; now when `None`) or before, the oldest
+    /// Puts all jobs back in line that completed or failed at `until_ms` (epoch; now when `None` or to come) or before, the oldest
     /// first, `count` at a time. Each takes the place that its priority and `lifo` give it; its attempts count on.
     /// Returns how many.
     ///
@@ -29,7 +29,9 @@ impl Queue {
         progress: impl FnMut(Progress) + Send,
     ) -> Result<u64, QueueError> {
         check_finished(state)?;
-        let until = until_ms.unwrap_or_else(|| self.now_ms());
+        // With a time to come it would not end as long as jobs that it put back in line fail again.
+        let now = self.now_ms();
+        let until = until_ms.map_or(now, |until| until.min(now));
         self.move_all(state, count, until.into(), progress).await
     }
 

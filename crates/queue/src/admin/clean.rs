@@ -75,8 +75,35 @@ impl Queue {
         grace: Duration,
         limit: Option<u64>,
         state: JobState,
-        mut progress: impl FnMut(Progress) + Send,
+        progress: impl FnMut(Progress) + Send,
     ) -> Result<Vec<String>, QueueError> {
+        let mut ids = Vec::new();
+        self.clean_each(grace, limit, state, |removed| ids.extend(removed), progress).await?;
+        Ok(ids)
+    }
+
+    /// The same, and returns how many: of many millions of jobs the ids are not worth their memory.
+    ///
+    /// # Errors
+    /// As [`Queue::clean`].
+    pub async fn clean_uncollected(
+        &self,
+        grace: Duration,
+        limit: Option<u64>,
+        state: JobState,
+        progress: impl FnMut(Progress) + Send,
+    ) -> Result<u64, QueueError> {
+        self.clean_each(grace, limit, state, drop, progress).await
+    }
+
+    async fn clean_each(
+        &self,
+        grace: Duration,
+        limit: Option<u64>,
+        state: JobState,
+        mut removed: impl FnMut(Vec<String>) + Send,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<u64, QueueError> {
         let keys = keys_of(state)?;
         if limit == Some(0) {
             let problem = "0 jobs cannot be cleaned: give at least 1, or no limit for all".to_owned();
@@ -84,19 +111,20 @@ impl Queue {
         }
         let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         let newest_ms = Some(self.now_ms().saturating_sub(grace));
-        let mut ids = Vec::new();
+        let mut jobs = 0;
         for (position, state) in keys.iter().copied().enumerate() {
-            let left = limit.map(|limit| limit.saturating_sub(ids.len() as u64));
+            let left = limit.map(|limit| limit.saturating_sub(jobs));
             let event = if position == 0 { CleanedEvent::First } else { CleanedEvent::IfRemoved };
             let sweep = Sweep { state, newest_ms, spares_iterations: true, event };
-            self.sweep(sweep, left, |removed| {
-                ids.extend(removed);
-                progress(Progress { jobs: ids.len() as u64, done: false });
+            self.sweep(sweep, left, |ids| {
+                jobs += ids.len() as u64;
+                removed(ids);
+                progress(Progress { jobs, done: false });
             })
             .await?;
         }
-        progress(Progress { jobs: ids.len() as u64, done: true });
-        Ok(ids)
+        progress(Progress { jobs, done: true });
+        Ok(jobs)
     }
 
     /// Goes through the jobs that are in the state now, at most `limit` of them, and hands over the removed of each step.

@@ -1,7 +1,7 @@
 //! Removing a job, with or without the children below it, and ending what a child is to its parent.
 
 use crate::error::{QueueError, Refusal};
-use crate::queue::Queue;
+use crate::queue::{Queue, refuse_taken};
 use crate::redis::{Arg, Reply};
 use crate::scripts;
 
@@ -11,7 +11,11 @@ use super::{Progress, STEP};
 /// Redis takes some hundred milliseconds for as many.
 const MAX_TREE: u64 = 10_000;
 
-/// The script's answer to more than [`MAX_TREE`]: no code of the wire.
+/// The most entries of lists that one call looks at for the jobs it takes out of line: each is found by going through
+/// the list. Redis takes some two hundred milliseconds for as many.
+const MAX_ENTRIES: u64 = 5_000_000;
+
+/// The script's answer to more than [`MAX_TREE`] or [`MAX_ENTRIES`]: no code of the wire.
 const TOO_MANY: i64 = -100;
 
 /// What goes with a removed job.
@@ -34,11 +38,19 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError::Refused`] when the job does not exist, it or a child is held, or it is a scheduler's next
-    /// iteration; [`QueueError::InvalidArgument`] when there are more than 10000 jobs below it. Nothing is removed then.
+    /// iteration; [`QueueError::InvalidArgument`] when there are more than 10000 jobs below it, or so many of them in a
+    /// line so long that it would take too long to find them there. Nothing is removed then.
     pub async fn remove(&self, id: &str, options: RemoveOptions) -> Result<(), QueueError> {
+        refuse_taken(id)?;
         let children = if options.children { "1" } else { "0" };
-        let args: Vec<Arg> =
-            vec![self.keys.prefix().into(), id.into(), self.now_ms().into(), children.into(), MAX_TREE.into()];
+        let args: Vec<Arg> = vec![
+            self.keys.prefix().into(),
+            id.into(),
+            self.now_ms().into(),
+            children.into(),
+            MAX_TREE.into(),
+            MAX_ENTRIES.into(),
+        ];
         match self.script(&scripts::REMOVE, Some(id), args).await?.expect_int("of remove")? {
             1 => Ok(()),
             TOO_MANY => Err(too_many()),
@@ -51,7 +63,8 @@ impl Queue {
     /// Returns how many jobs were removed; a job that does not exist has no children.
     ///
     /// # Errors
-    /// [`QueueError::InvalidArgument`] when there are more than 10000 jobs below one child; [`QueueError::Redis`].
+    /// [`QueueError::InvalidArgument`] when there are more than 10000 jobs below one child, or in a line too long;
+    /// [`QueueError::Redis`].
     pub async fn remove_unprocessed_children(
         &self,
         id: &str,
@@ -66,6 +79,7 @@ impl Queue {
                 cursor.as_str().into(),
                 STEP.into(),
                 MAX_TREE.into(),
+                MAX_ENTRIES.into(),
             ];
             let answer = self.script(&scripts::REMOVE_UNPROCESSED, Some(id), args).await?.into_list();
             let [count, next, is_more] = <[Reply; 3]>::try_from(answer).map_err(|_| unreadable())?;
@@ -94,8 +108,8 @@ impl Queue {
 
 fn too_many() -> QueueError {
     let problem = format!(
-        "there are more than {MAX_TREE} jobs below, too many for one call: remove the unprocessed ones first, or the \
-         job without its children"
+        "there are more than {MAX_TREE} jobs below, or it would take too long to find them in line: remove the \
+         unprocessed ones first, or the job without its children"
     );
     QueueError::InvalidArgument { field: "children", problem }
 }

@@ -1,20 +1,22 @@
 //! Custom events: whoever listens to the queue, in Rust or in Node, hears them among the queue's own.
 
+use operator_core::ids::check_length;
+
 use super::EventId;
 use super::event::WIRE_NAMES;
 use crate::error::QueueError;
-use crate::queue::Queue;
+use crate::queue::{MAX_EVENTS, Queue};
 use crate::redis::{Arg, RedisError};
-
-/// How many entries the stream keeps after a custom event by default: BullMQ's number, and fewer than the queue's own.
-const MAX_EVENTS: u64 = 1000;
 
 impl Queue {
     /// Writes an event called `name` with these fields. The stream, which the queue's own events share, keeps about
-    /// `max_events` entries, or BullMQ's default of 1000.
+    /// `max_events` entries, or as many as the queue keeps anyway. (BullMQ's default is 1000, which would cut away what
+    /// others have not read yet.)
     ///
     /// # Errors
-    /// [`QueueError::InvalidArgument`] for a name of the wire and for a field called `event`; [`QueueError::Redis`].
+    /// [`QueueError::InvalidArgument`] for a name of the wire and for a field called `event`; [`QueueError::InvalidId`]
+    /// for a name that is too long; [`QueueError::TooLarge`] when the fields together have more bytes than the data of a
+    /// job may have; [`QueueError::Redis`].
     pub async fn publish_event(
         &self,
         name: &str,
@@ -29,8 +31,14 @@ impl Queue {
             let problem = "`event` holds the name: call the field something else".to_owned();
             return Err(QueueError::InvalidArgument { field: "fields", problem });
         }
-        let max = max_events.unwrap_or(MAX_EVENTS).into();
-        let mut args: Vec<Arg> = vec![self.keys.key("events").into(), "MAXLEN".into(), "~".into(), max];
+        check_length("event name", name)?;
+        let bytes = fields.iter().map(|(field, value)| (field.len() + value.len()) as u64).sum();
+        self.check_bytes(bytes, None)?;
+        let max = match max_events {
+            Some(max) => max,
+            None => self.meta_number("opts.maxLenEvents").await?.unwrap_or(MAX_EVENTS),
+        };
+        let mut args: Vec<Arg> = vec![self.keys.key("events").into(), "MAXLEN".into(), "~".into(), max.into()];
         args.extend::<[Arg; 3]>(["*".into(), "event".into(), name.into()]);
         args.extend(fields.iter().flat_map(|(field, value)| [Arg::from(*field), Arg::from(*value)]));
         let id = self.redis.command("XADD", args).await?.text().and_then(|id| id.parse().ok());

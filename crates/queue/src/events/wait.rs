@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use operator_core::Json;
+use operator_core::ids::is_taken;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -100,16 +101,20 @@ impl Queue {
     }
 
     async fn wait_for(&self, id: &str) -> Result<Finished, WaitError> {
-        let mut was_there = false;
+        // A listener is worth a connection to the server: nobody listens for a job that is not there.
+        match self.look(id).await? {
+            Look::Finished(end) => return Ok(end),
+            Look::Gone => return self.end_in_events(id, false).await,
+            Look::Open(_) => {}
+        }
         loop {
             // First listen, then look: what happens in between is heard.
             let Some(mut seen) = self.listen_for(id).await? else { continue };
             let newest = match self.look(id).await? {
                 Look::Finished(end) => return Ok(end),
                 Look::Open(newest) => newest,
-                Look::Gone => return self.end_in_events(id, was_there).await,
+                Look::Gone => return self.end_in_events(id, true).await,
             };
-            was_there = true;
             if let Ok(Ok(Seen::Ended { at, how })) = tokio::time::timeout(LOOK_EVERY, &mut seen).await {
                 // An older event is about another job that had this id.
                 if at > newest {
@@ -136,6 +141,9 @@ impl Queue {
     }
 
     async fn look(&self, id: &str) -> Result<Look, WaitError> {
+        if is_taken(id) {
+            return Ok(Look::Gone);
+        }
         let answer = self.script(&scripts::FINISHED, Some(id), vec![id.into()]).await?.into_list();
         let text = |at: usize| answer.get(at).and_then(Reply::text).unwrap_or_default();
         match answer.first().and_then(Reply::int) {

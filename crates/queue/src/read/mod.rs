@@ -17,6 +17,7 @@ pub use pages::{MAX_PAGE, Range};
 pub use tree::FlowNode;
 pub use workers::{WorkerInfo, workers_of};
 
+use operator_core::ids::is_taken;
 use operator_core::{Job, JobState};
 
 use crate::error::QueueError;
@@ -26,11 +27,14 @@ use crate::scripts;
 use crate::wire;
 
 impl Queue {
-    /// The job of this id, whatever its state.
+    /// The job of this id, whatever its state. What is no job but a key of the queue is none.
     ///
     /// # Errors
     /// [`QueueError::Corrupt`] when its hash is not readable, [`QueueError::Redis`].
     pub async fn job(&self, id: &str) -> Result<Option<Job>, QueueError> {
+        if is_taken(id) {
+            return Ok(None);
+        }
         let reply = self.redis.command("HGETALL", vec![self.keys.key(id).into()]).await?;
         wire::job::from_hash(&self.name, id, reply)
     }

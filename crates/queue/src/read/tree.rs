@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
-use operator_core::Job;
+use operator_core::ids::is_taken;
+use operator_core::{Job, JobId};
 
 use super::flow::{DependencyKind, page_command, read_page};
 use crate::error::QueueError;
 use crate::keys::JobKey;
 use crate::queue::Queue;
+use crate::redis::{Arg, Reply};
 use crate::wire;
 
 /// The most jobs one tree holds, whatever depth and breadth allow.
@@ -47,6 +49,33 @@ impl Queue {
     /// [`QueueError::Corrupt`] when the hash of `id` itself is not readable, [`QueueError::Redis`].
     pub async fn flow_tree(&self, id: &str, depth: u32, max_children: u64) -> Result<Option<FlowNode>, QueueError> {
         let Some(job) = self.job(id).await? else { return Ok(None) };
+        self.tree(job, depth, max_children, Share::Whole).await
+    }
+
+    /// The same tree with its jobs in short: without their data, options, results, progress and stack traces, which are
+    /// not even read.
+    ///
+    /// # Errors
+    /// [`QueueError::Redis`].
+    pub async fn flow_outline(&self, id: &str, depth: u32, max_children: u64) -> Result<Option<FlowNode>, QueueError> {
+        if is_taken(id) {
+            return Ok(None);
+        }
+        let root =
+            JobKey { prefix: self.redis.prefix().to_owned(), queue: self.name.clone(), id: JobId::from_wire(id) };
+        let (command, args) = Share::Outline.command(&root);
+        let reply = self.redis.command(command, args).await?;
+        let Some(job) = Share::Outline.read(&root, reply)? else { return Ok(None) };
+        self.tree(job, depth, max_children, Share::Outline).await
+    }
+
+    async fn tree(
+        &self,
+        job: Job,
+        depth: u32,
+        max_children: u64,
+        share: Share,
+    ) -> Result<Option<FlowNode>, QueueError> {
         let key = JobKey { prefix: self.redis.prefix().to_owned(), queue: self.name.clone(), id: job.id.clone() };
         let mut seen = HashSet::from([key.to_string()]);
         let mut tree = vec![Draft { key, parent: 0, job: Some(job), has_more: false }];
@@ -58,7 +87,7 @@ impl Queue {
                 let chunk = first..next.min(first + CHUNK);
                 self.add_children(&mut tree, chunk, max_children, may_grow, &mut seen).await?;
             }
-            self.read_jobs(&mut tree[next..]).await?;
+            self.read_jobs(&mut tree[next..], share).await?;
             (level, levels) = (next, levels + 1);
         }
         Ok(assemble(tree))
@@ -101,18 +130,42 @@ impl Queue {
         Ok(())
     }
 
-    async fn read_jobs(&self, drafts: &mut [Draft]) -> Result<(), QueueError> {
+    async fn read_jobs(&self, drafts: &mut [Draft], share: Share) -> Result<(), QueueError> {
         for chunk in drafts.chunks_mut(CHUNK) {
-            let commands = chunk.iter().map(|draft| ("HGETALL", vec![draft.key.to_string().into()])).collect();
+            let commands = chunk.iter().map(|draft| share.command(&draft.key)).collect();
             let hashes = self.redis.commands(commands).await?;
             for (draft, hash) in chunk.iter_mut().zip(hashes) {
-                match wire::job::from_hash(&draft.key.queue, draft.key.id.as_str(), hash) {
+                match share.read(&draft.key, hash) {
                     Ok(job) => draft.job = job,
                     Err(error) => tracing::warn!(job = %draft.key, %error, "left an unreadable job out of a flow"),
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// How much of a job is read.
+#[derive(Debug, Clone, Copy)]
+enum Share {
+    Whole,
+    Outline,
+}
+
+impl Share {
+    fn command(self, key: &JobKey) -> (&'static str, Vec<Arg>) {
+        let key = Arg::from(key.to_string());
+        match self {
+            Self::Whole => ("HGETALL", vec![key]),
+            Self::Outline => ("HMGET", std::iter::once(key).chain(wire::job::OUTLINE.map(Arg::from)).collect()),
+        }
+    }
+
+    fn read(self, key: &JobKey, reply: Reply) -> Result<Option<Job>, QueueError> {
+        match self {
+            Self::Whole => wire::job::from_hash(&key.queue, key.id.as_str(), reply),
+            Self::Outline => wire::job::from_outline(&key.queue, key.id.as_str(), reply),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ mod read;
 mod repair;
 mod repeat;
 
-use operator_core::schedule::{InvalidSchedule, is_legacy_id};
+use operator_core::schedule::{InvalidSchedule, check_scheduler_id};
 use operator_core::{JobId, JobOptions, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -78,10 +78,10 @@ impl Queue {
         template: &JobTemplate,
     ) -> Result<Option<PendingIteration>, QueueError> {
         let now = self.now_ms();
-        check_id(id)?;
+        check_scheduler_id(id)?;
         repeat.check(now)?;
         check_template(&template.opts)?;
-        self.check(&template.data, &template.opts)?;
+        self.check(template.name.as_deref().unwrap_or(id), &template.data, &template.opts)?;
         let cron_slot =
             if repeat.immediately && repeat.pattern.is_some() { Some(now) } else { repeat.cron_slot(now)? };
         if cron_slot.is_none() && repeat.every_ms.is_none() {
@@ -169,13 +169,6 @@ fn read_pending(id: &str, cron_slot: Option<u64>, reply: &[Reply]) -> Result<Pen
         }
         [] => Err(crate::redis::RedisError::Answer { what: "upsert_scheduler" }.into()),
     }
-}
-
-fn check_id(id: &str) -> Result<(), InvalidSchedule> {
-    if id.is_empty() {
-        return Err(InvalidSchedule::EmptyId);
-    }
-    if is_legacy_id(id) { Err(InvalidSchedule::LegacyId { id: id.to_owned() }) } else { Ok(()) }
 }
 
 /// Refuses what a scheduler decides itself, and what would stop it.

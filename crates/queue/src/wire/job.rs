@@ -22,6 +22,36 @@ pub(crate) fn from_hash(queue: &QueueName, id: &str, reply: Reply) -> Result<Opt
     from_fields(queue, id, |name| fields.remove(name)).map(Some)
 }
 
+/// The fields of a job in short: all but its data, options, result, progress and stack traces, which may be large.
+pub(crate) const OUTLINE: [&str; 15] = [
+    "name",
+    "timestamp",
+    "delay",
+    "priority",
+    "atm",
+    "attemptsMade",
+    "ats",
+    "stc",
+    "processedOn",
+    "finishedOn",
+    "failedReason",
+    "pb",
+    "defa",
+    "rjk",
+    "parentKey",
+];
+
+/// Reads the answer of `HMGET` of [`OUTLINE`]; `None` when there is no such hash.
+pub(crate) fn from_outline(queue: &QueueName, id: &str, reply: Reply) -> Result<Option<Job>, QueueError> {
+    let texts = reply.into_list().into_iter().map(|value| value.text());
+    let mut fields: HashMap<_, _> =
+        OUTLINE.into_iter().zip(texts).filter_map(|(name, text)| Some((name, text?))).collect();
+    if !fields.contains_key("name") {
+        return Ok(None);
+    }
+    from_fields(queue, id, |name| fields.remove(name)).map(Some)
+}
+
 /// The fields of a claim's reply, in its order.
 const CLAIMED: [&str; 14] = [
     "name",
