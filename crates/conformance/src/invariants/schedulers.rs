@@ -52,7 +52,7 @@ fn is_over(settings: &Fields, slot: f64, now_ms: u64) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "times of this millennium are exact")]
     let now = now_ms as f64;
     let next = match (number(settings, "every"), settings.get("pattern")) {
-        (Some(every), _) => Some(slot + every),
+        (Some(every), _) => Some((slot + every).max(now)),
         (_, Some(pattern)) => {
             let zone = settings.get("tz").map(String::as_str);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in milliseconds")]
