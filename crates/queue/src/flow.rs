@@ -16,6 +16,9 @@ use crate::wire::new_job::WireJob;
 /// The most jobs one call adds unless told otherwise: they are one script, and everybody else waits for it.
 pub const MAX_FLOW_JOBS: usize = 10_000;
 
+/// The most bytes of data that one call carries, for the same reason.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
 /// A job of a flow that was added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,7 +84,7 @@ impl FlowProducer {
     ///
     /// # Errors
     /// [`QueueError::InvalidId`], [`QueueError::InvalidOptions`] (options that do not go together, a job that waits for
-    /// itself), [`QueueError::InvalidArgument`] (too many jobs), [`QueueError::DifferentSlots`] in a cluster, and
+    /// itself), [`QueueError::InvalidArgument`] (too many jobs, or too much data), [`QueueError::DifferentSlots`] in a cluster, and
     /// [`QueueError::TooLarge`] before anything is written; [`QueueError::Refused`] when the root's own parent does
     /// not exist, or a child has another parent already; [`QueueError::Redis`].
     pub async fn add(&self, flow: &FlowJob) -> Result<AddedFlow, QueueError> {
@@ -117,7 +120,13 @@ impl FlowProducer {
     fn plan<'a>(&self, flows: &'a [FlowJob]) -> Result<Plan<'a>, QueueError> {
         let mut plan = Plan::default();
         let mut coming: VecDeque<(&FlowJob, Option<usize>)> = flows.iter().map(|flow| (flow, None)).collect();
+        let mut bytes = 0;
         while let Some((job, parent)) = coming.pop_front() {
+            bytes += job.data.as_str().len();
+            if bytes > MAX_BYTES {
+                let problem = format!("has more than {MAX_BYTES} bytes of data: add it in parts, or pass references");
+                return Err(QueueError::InvalidArgument { field: "flow", problem });
+            }
             if plan.nodes.len() >= self.max_jobs {
                 let problem = format!("has more than {} jobs: add it in parts, or raise the limit", self.max_jobs);
                 return Err(QueueError::InvalidArgument { field: "flow", problem });

@@ -96,6 +96,7 @@ async fn a_hundred_thousand_jobs_are_promoted_and_obliterated_in_steps() {
     rig.raw.reset_stats().await;
     let mut steps = Steps::default();
     assert_eq!(rig.queue.obliterate(false, steps.note()).await.unwrap(), MANY);
+    assert_eq!(rig.raw.call(&["SISMEMBER", "bull::operator:queues", "q"]).await.int(), 0, "nobody follows it any more");
     steps.assert_bounded(&rig, MANY).await;
     assert!(rig.raw.keys("bull:q:").await.is_empty());
     // The queue is as good as new.

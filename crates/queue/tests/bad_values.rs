@@ -5,9 +5,9 @@ mod rig;
 
 use std::time::Duration;
 
-use operator_core::{Deduplication, JobId, JobOptions, JobState, Json, NewJob, ParentRef};
-use operator_queue::QueueError;
+use operator_core::{Deduplication, FlowJob, JobId, JobOptions, JobState, Json, NewJob, ParentRef};
 use operator_queue::worker::{Consumer, RateLimit, Worker, WorkerOptions};
+use operator_queue::{FlowProducer, QueueError};
 use operator_testkit::wait::eventually;
 use rig::{Rig, Script, job, options, with};
 
@@ -100,11 +100,11 @@ async fn a_child_whose_parent_field_says_nothing_is_known_by_its_key() {
         [Some("null"), Some("{}"), Some("[]"), Some(r#"{"id":"p"}"#), Some(r#"{"id":{},"queueKey":{}}"#), None]
     {
         let rig = Rig::start().await;
-        let flow = operator_core::FlowJob::new(rig.queue.name().clone(), "echo", Json::null())
+        let flow = FlowJob::new(rig.queue.name().clone(), "echo", Json::null())
             .with(JobOptions { job_id: Some(JobId::from_wire("p")), ..JobOptions::default() });
         let child = JobOptions { job_id: Some(JobId::from_wire("c")), ..JobOptions::default() };
-        let child = operator_core::FlowJob::new(rig.queue.name().clone(), "echo", Json::null()).with(child);
-        operator_queue::FlowProducer::new(&rig.redis).add(&flow.waiting_for(child)).await.unwrap();
+        let child = FlowJob::new(rig.queue.name().clone(), "echo", Json::null()).with(child);
+        FlowProducer::new(&rig.redis).add(&flow.waiting_for(child)).await.unwrap();
         match parent {
             Some(parent) => set(&rig, "bull:q:c", "parent", parent).await,
             None => drop(rig.raw.call(&["HDEL", "bull:q:c", "parent"]).await.ok()),
@@ -219,4 +219,15 @@ async fn numbers_at_the_end_of_their_range_end_no_worker() {
     let worker = rig.worker_with(WorkerOptions { history_max_entries: Some(100), ..patient(&rig) }).await;
     rig.until(JobState::Completed, 2).await;
     worker.stop(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_flow_with_more_data_than_one_call_should_carry_is_refused() {
+    let rig = Rig::start().await;
+    let job = |data| FlowJob::new(rig.queue.name().clone(), "echo", data);
+    let large = Json::encode(&"x".repeat(1_000_000)).unwrap();
+    let flow = (0..68).fold(job(Json::null()), |flow, _| flow.waiting_for(job(large.clone())));
+    let error = FlowProducer::new(&rig.redis).add(&flow).await.unwrap_err();
+    assert!(matches!(error, QueueError::InvalidArgument { field: "flow", .. }), "{error}");
+    assert_eq!(rig.queue.counts().await.unwrap().unfinished(), 0);
 }

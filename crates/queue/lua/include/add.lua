@@ -154,7 +154,8 @@ local function take_in(intake, job, waits_for_children)
     local key = intake.prefix .. id
     -- Only an id made for the call tells that the job is the same.
     if not job[MAY_EXIST] and intake.added[id] then return id end
-    if (job[MAY_EXIST] or intake.is_repeated) and redis.call("EXISTS", key) == 1 then
+    -- One that stands for others must not become their owner again.
+    if (job[MAY_EXIST] or job[DEDUP] or intake.is_repeated) and redis.call("EXISTS", key) == 1 then
         if parent_key then attach_again(intake, job, key) end
         -- In a repeated call it is most likely the job itself.
         if not intake.is_repeated then

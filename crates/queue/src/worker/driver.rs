@@ -31,7 +31,7 @@ use jobs::Finished;
 use served::{MAX_OUTCOMES, Served};
 use timers::Drain;
 
-/// The most jobs one call claims: the script passes several values per job to one command.
+/// The most jobs one call claims: Redis answers nobody else meanwhile.
 const MAX_CLAIM: usize = 500;
 
 pub(super) struct Driver {

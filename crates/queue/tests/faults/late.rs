@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use operator_core::{FlowJob, JobId, JobOptions, JobState, Json, Keep};
+use operator_core::{Deduplication, FlowJob, JobId, JobOptions, JobState, Json, Keep};
 use operator_queue::{FlowProducer, Redis};
 use operator_testkit::fault::Cut;
 use operator_testkit::wait::eventually;
@@ -30,6 +30,31 @@ async fn an_add_that_arrives_after_its_repetition_adds_nothing() {
     let counts = rig.queue.counts().await.unwrap();
     assert_eq!((counts.of(JobState::Completed), counts.of(JobState::Delayed), counts.unfinished()), (2, 1, 1));
     assert_eq!((count_events(&rig, "added").await, count_events(&rig, "completed").await), (3, 2));
+}
+
+#[tokio::test]
+async fn an_add_that_arrives_after_its_job_has_finished_takes_no_deduplication_id() {
+    let rig = Rig::start().await;
+    let (proxy, queue) = proxied_queue(&rig).await;
+    queue.add(job("echo", "")).await.unwrap();
+    let worker = rig.worker(1).await;
+    rig.until(JobState::Completed, 1).await;
+    let one_of_many = || {
+        let deduplication = Some(Deduplication { id: "d".to_owned(), ..Deduplication::default() });
+        with("echo", "", JobOptions { deduplication, ..JobOptions::default() })
+    };
+    let held = proxy.hold_request("bull:q:prioritized");
+    let part = async {
+        held.arrived().await;
+        held.part().await;
+    };
+    let (id, ()) = tokio::join!(queue.add(one_of_many()), part);
+    id.unwrap();
+    rig.until(JobState::Completed, 2).await;
+    held.deliver().await;
+    rig.queue.add(one_of_many()).await.unwrap();
+    rig.until(JobState::Completed, 3).await;
+    worker.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ impl Driver {
                 self.queues[queue].is_calling = false;
                 match answer {
                     Ok(jobs) => {
-                        self.contact(queue);
+                        // The pauses between failing calls go on growing: this says nothing of those.
+                        self.status.contact();
                         self.on_claimed(queue, &claim.token, jobs);
                     }
                     Err(error) => {

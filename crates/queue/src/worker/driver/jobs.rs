@@ -160,8 +160,9 @@ impl Driver {
 
     pub(super) fn take_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
         let Ok(Finished { queue, job, token, result, stay }) = finished else {
-            // Panics are caught inside: only the end of the program's runtime aborts a job's task.
-            return tracing::error!("a job's task was aborted with its runtime");
+            // A panic of the run is caught inside. What is left is one of its parts as they are dropped, and the end of
+            // the program's runtime.
+            return tracing::error!("a job's task was aborted");
         };
         let served = &mut self.queues[queue];
         if !served.leases.holds(job.id.as_str(), &token) {

@@ -52,7 +52,8 @@ pub(super) struct Served {
     pub(super) look_at: Option<Instant>,
     /// Not before: Redis did not answer, or a limit is used up.
     pub(super) blocked_until: Option<Instant>,
-    /// A claim whose answer was lost: nothing else is claimed until we know what it got.
+    /// A claim whose answer was lost: nothing else is claimed until we know what it got. One that reaches the server
+    /// only after that was asked holds jobs that nobody knows of; they are recovered as stalled.
     pub(super) lost_claim: Option<Claim>,
     /// What is kept for the claim that is under way or lost; `None` once it was waited for long enough.
     pub(super) promise: Option<Promise>,
