@@ -370,6 +370,7 @@ fn a_scheduler_without_settings_or_with_none_or_several_jobs_is_found() {
         _ => {
             garden.job("w3");
             garden.set_field("w3", "rjk", "s");
+            garden.set_field("w3", "delay", "300000");
             garden.push("delayed", "w3", 1_700_000_300_000.0 * 4096.0);
         }
     });

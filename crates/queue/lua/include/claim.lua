@@ -80,9 +80,13 @@ end
 -- Claims jobs and says what to wait for when there are fewer than wanted.
 -- Returns the jobs, the earliest due time (ms, 0 for none), and how long the rate forbids more (ms, 0 for not).
 local function claim(prefix, keys, meta, request, limiter, now)
-    local next_due = promote_due(prefix, keys, now)
+    local next_due, has_promoted = promote_due(prefix, keys, now)
     local wanted, rate_ttl = allowance(keys, meta, request.limits, limiter, request.count)
-    if wanted == 0 then return {}, next_due or 0, rate_ttl or 0 end
+    if wanted == 0 then
+        -- The limit may be this worker's alone.
+        if has_promoted and rate_ttl and not is_paused_or_maxed(meta, keys.active) then wake_now(keys.marker) end
+        return {}, next_due or 0, rate_ttl or 0
+    end
 
     local ids = take_ids(keys, wanted)
     local jobs, running = start_jobs(prefix, keys, ids, request, now)

@@ -1,7 +1,7 @@
 -- include/promote.lua: delayed jobs whose time has come.
 -- Uses: enqueue, line. Bounds: at most 1000 jobs per call; the next call takes the rest.
 
--- Moves due jobs back in line and returns the due time of the earliest that stays, or nil.
+-- Moves due jobs back in line. Returns the due time of the earliest that stays, or nil; and whether any moved.
 local function promote_due(prefix, keys, now)
     local first = redis.call("ZRANGE", keys.delayed, 0, 0, "WITHSCORES")
     if not first[2] then return nil end
@@ -22,5 +22,5 @@ local function promote_due(prefix, keys, now)
         end
     end
     line.flush()
-    return earliest_due(keys.delayed)
+    return earliest_due(keys.delayed), true
 end
