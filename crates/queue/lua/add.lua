@@ -4,10 +4,10 @@
 --   1 wait  2 prioritized  3 delayed  4 active  5 marker  6 meta  7 id  8 pc  9 events
 -- ARGV
 --   1 key prefix of the queue, with the trailing colon
---   2 msgpack list of jobs: [id, may exist, name, data, opts, timestamp, delay, priority, lifo, parent key or nil,
---     parent JSON or nil, deduplication or nil]; `may exist` is false for an id generated for this call: then the look
---     for an older job is spared, unless it has deduplication; that is [id, ttl or nil, extend, replace, keep last,
---     reschedule]
+--   2 msgpack list of jobs: [id, name, data, opts, timestamp as text, may exist, delay, priority, lifo, parent key or
+--     nil, parent JSON or nil, deduplication or nil], which ends with the timestamp for a job that has nothing else;
+--     `may exist` is false for an id generated for this call: then the look for an older job is spared,
+--     unless it has deduplication; that is [id, ttl or nil, extend, replace, keep last, reschedule]
 --   3 the caller's clock, epoch ms
 --   4 `1` when an earlier call may have added the jobs: its answer was lost
 -- Reply

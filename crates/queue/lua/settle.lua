@@ -7,18 +7,18 @@
 --   1 key prefix of the queue, with the trailing colon
 --   2 the worker's clock, epoch ms
 --   3 msgpack list of outcomes: [id, token, kind, value, stack, delay, lifo, keep count, keep age (s), keep limit,
---     attempts]; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back, 6 postponed,
+--     attempts], which ends with the value for a completed job that is kept; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back, 6 postponed,
 --     7 parked until its children have finished; value is the result as JSON, the reason as text, or the key of the
 --     one child to wait for; a keep count or age of -1 is none
---   4 msgpack list [count, token, lock ms, worker name or nil, rate max or nil, rate duration or nil, minutes or nil,
+--   4 msgpack list [count, token, lock ms as text, worker name or nil, rate max or nil, rate duration or nil, minutes or nil,
 --     whether nothing is claimed when an outcome is refused]: what to claim, and for how many minutes finished jobs are
 --     counted
 --   5 how many entries history may hold; 0 keeps none
 --   6.. with history, the record of each outcome (Redis' msgpack reads no binary, so they are not in the list)
 -- Reply
 --   1 flat list of position (from 1) and error code of the refused outcomes
---   2 list of claimed jobs: name, data, opts, timestamp, delay, priority, atm, ats, stc, stacktrace, defa, rjk, deid,
---     parentKey, id
+--   2 list of claimed jobs: name, data, opts, timestamp, delay, priority, ats, defa, rjk, deid, parentKey, id, and for
+--     one that was started before atm, stc, stacktrace
 --   3 due time of the earliest delayed job, epoch ms as text, or 0
 --   4 ms for which the rate limit forbids more, or 0
 -- Events

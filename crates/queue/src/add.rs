@@ -1,5 +1,6 @@
 //! Adding jobs: one, or as many as you like in bounded calls.
 
+use bytes::Bytes;
 use operator_core::ids::check_length;
 use operator_core::{InvalidOptions, JobId, JobOptions, Json, NewJob};
 use uuid::Uuid;
@@ -11,10 +12,10 @@ use crate::scripts;
 use crate::wire::new_job::WireJob;
 
 /// The most jobs one script call adds: a thousand take Redis some ten milliseconds.
-const CHUNK_JOBS: usize = 1000;
+pub(crate) const CHUNK_JOBS: usize = 1000;
 
 /// The most bytes of data one script call carries, so that large jobs do not hold the server up either.
-const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// What came of a job that was to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +35,19 @@ impl Queue {
     /// written; [`QueueError::Refused`] when `opts.parent` does not exist or the job has another parent already;
     /// [`QueueError::Redis`] otherwise. After an ambiguous error ([`crate::RedisError::is_ambiguous`]) the job may
     /// have been added: give it an id of your own if you mean to repeat the call.
+    ///
+    /// Calls that are made at the same time share what they cost: jobs without an id of their own, a parent or
+    /// deduplication go to Redis together.
     pub async fn add(&self, job: NewJob) -> Result<JobId, QueueError> {
-        let mut ids = self.add_bulk(vec![job]).await?;
-        Ok(ids.pop().expect("one job gives one id"))
+        if !Self::is_plain(&job.opts) {
+            let mut ids = self.add_bulk(vec![job]).await?;
+            return Ok(ids.pop().expect("one job gives one id"));
+        }
+        let id = self.check(&job.name, &job.data, &job.opts)?;
+        self.ensure_registered().await?;
+        self.add_gathered(job, id.clone()).await?;
+        self.added_counter().increment(1);
+        Ok(id)
     }
 
     /// Adds jobs in order and returns their ids. All are checked before the first is written; they are written in
@@ -58,7 +69,7 @@ impl Queue {
         if !ids.is_empty() {
             self.ensure_registered().await?;
         }
-        let counter = metrics::counter!("operator_jobs_added_total", "queue" => self.name.to_string());
+        let counter = self.added_counter();
         let mut added = Vec::with_capacity(ids.len());
         while added.len() < jobs.len() {
             let (first, last) = (added.len(), chunk_end(&jobs, added.len()));
@@ -66,6 +77,10 @@ impl Queue {
             counter.increment(added[first..].iter().filter(|job| job.is_new).count() as u64);
         }
         Ok(added)
+    }
+
+    fn added_counter(&self) -> metrics::Counter {
+        metrics::counter!("operator_jobs_added_total", "queue" => self.name.to_string())
     }
 
     /// Refuses what must not be written; returns the id that the job will have.
@@ -113,32 +128,26 @@ impl Queue {
         if is_own { Err(InvalidOptions::OwnParent.into()) } else { Ok(()) }
     }
 
+    async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<Vec<Added>, QueueError> {
+        let pairs = jobs.iter().zip(ids);
+        let wire_jobs = pairs.map(|(NewJob { name, data, opts }, id)| WireJob::new(id, name, data, opts, now));
+        read_added(ids, self.send_jobs(wire_jobs.collect(), now).await?)
+    }
+
     /// One call. An answer lost with its connection is asked for once more: every id is known by then, so the jobs that
     /// were added are found and not added twice. One that has run by then and was not kept is looked for among the newest
     /// events, unless its id is the caller's, which tells nothing: that job runs again.
-    async fn add_chunk(&self, jobs: &[NewJob], ids: &[JobId], now: u64) -> Result<Vec<Added>, QueueError> {
-        let reply = match self.send_chunk(jobs, ids, now, false).await {
-            Err(error) if error.is_ambiguous() => self.send_chunk(jobs, ids, now, true).await?,
-            answer => answer?,
+    pub(crate) async fn send_jobs(&self, jobs: Vec<WireJob<'_>>, now: u64) -> Result<Reply, RedisError> {
+        let packed = Bytes::from(rmp_serde::to_vec(&jobs).expect("text and numbers can be packed"));
+        let send = |is_repeated| {
+            let packed = packed.clone().into();
+            let args: Vec<Arg> = vec![self.keys.prefix().into(), packed, now.into(), u64::from(is_repeated).into()];
+            self.script(&scripts::ADD, None, args)
         };
-        read_added(ids, reply)
-    }
-
-    async fn send_chunk(
-        &self,
-        jobs: &[NewJob],
-        ids: &[JobId],
-        now: u64,
-        is_repeated: bool,
-    ) -> Result<Reply, RedisError> {
-        let wire_jobs: Vec<WireJob<'_>> = jobs
-            .iter()
-            .zip(ids)
-            .map(|(NewJob { name, data, opts }, id)| WireJob::new(id, name, data, opts, now))
-            .collect();
-        let packed = rmp_serde::to_vec(&wire_jobs).expect("text and numbers can be packed");
-        let args: Vec<Arg> = vec![self.keys.prefix().into(), packed.into(), now.into(), u64::from(is_repeated).into()];
-        self.script(&scripts::ADD, None, args).await
+        match send(false).await {
+            Err(error) if error.is_ambiguous() => send(true).await,
+            answer => answer,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ impl Keys {
     /// The key of this suffix, or the hash of the job of this id.
     #[must_use]
     pub fn key(&self, suffix: &str) -> String {
-        format!("{}{suffix}", self.prefix)
+        [self.prefix.as_str(), suffix].concat()
     }
 
     /// What all keys of the queue share in a cluster, which keeps them on one server; `None` when they share nothing.

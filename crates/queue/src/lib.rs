@@ -13,6 +13,7 @@ mod queue;
 mod add;
 mod admin;
 mod flow;
+mod gather;
 mod limits;
 mod read;
 mod schedulers;

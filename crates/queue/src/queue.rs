@@ -123,7 +123,10 @@ impl Queue {
         args: Vec<Arg>,
     ) -> Result<Reply, RedisError> {
         self.redis.check_hash_tag(&self.keys)?;
-        let key = |suffix: &&str| self.keys.key(&suffix.replace("<job>", job.unwrap_or_default()));
+        let key = |suffix: &&str| match suffix.strip_prefix("<job>") {
+            Some(rest) => [self.keys.prefix(), job.unwrap_or_default(), rest].concat(),
+            None => self.keys.key(suffix),
+        };
         self.redis.script(script, script.keys.iter().map(key).collect(), args).await
     }
 

@@ -1,6 +1,7 @@
 //! Every Lua script, joined with the parts it uses, and the keys it is called with.
 //!
-//! The shared parts of `lua/include/` come first, in the order they need each other, then the script itself.
+//! The shared parts of `lua/include/` come first, in the order they need each other, then the script itself. The two
+//! that every job meets have a shortcut of the same name in `lua/plain/`.
 
 /// A script and the suffixes of the keys it declares, in `KEYS` order.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,12 +26,28 @@ macro_rules! script {
             keys: &[$($key),*],
         };
     };
+    // With a shortcut before it, which leaves what is not plain to all the rest, made into one function.
+    ($(#[$doc:meta])* $ident:ident = $name:literal, [$($part:literal),*], [$($key:literal),*], plain) => {
+        $(#[$doc])*
+        pub static $ident: Script = Script {
+            name: $name,
+            text: concat!(
+                "local function with_all_parts()\n",
+                $(include_str!(concat!("../lua/include/", $part, ".lua")), "\n",)*
+                include_str!(concat!("../lua/", $name, ".lua")),
+                "\nend\n",
+                include_str!(concat!("../lua/plain/", $name, ".lua"))
+            ),
+            keys: &[$($key),*],
+        };
+    };
 }
 
 script!(
     /// Adds jobs.
     ADD = "add", ["meta", "enqueue", "parent", "remove", "dedup", "add"],
-    ["wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events"]
+    ["wait", "prioritized", "delayed", "active", "marker", "meta", "id", "pc", "events"],
+    plain
 );
 script!(
     /// Adds flows.
@@ -42,7 +59,8 @@ script!(
     [
         "wait", "prioritized", "delayed", "active", "marker", "meta", "completed", "failed", "stalled", "limiter",
         "pc", "events", "operator:history"
-    ]
+    ],
+    plain
 );
 script!(
     /// Makes the next job of a scheduler.

@@ -10,6 +10,8 @@ use header::Header;
 
 const FOLDER: &str = "crates/queue/lua/";
 const INCLUDES: &str = "crates/queue/lua/include/";
+/// Shortcuts of scripts for what nearly every call brings; what is said of the script holds for them.
+const PLAIN: &str = "crates/queue/lua/plain/";
 const RUST: &str = "crates/queue/src/scripts.rs";
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -22,6 +24,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             if !entries.iter().any(|entry| entry.parts.contains(&name)) {
                 found.push(file.finding("no script uses it"));
             }
+        } else if file.path.starts_with(PLAIN) {
+            let entry = entries.iter().find(|entry| entry.name == name);
+            found.extend(shortcut_problems(file, entry).into_iter().map(|problem| file.finding(problem)));
         } else {
             let entry = entries.iter().find(|entry| entry.name == name);
             found.extend(script_problems(tree, file, entry).into_iter().map(|problem| file.finding(problem)));
@@ -69,6 +74,22 @@ fn part_problems(file: &File) -> Vec<Finding> {
         }
     }
     found
+}
+
+fn shortcut_problems(file: &File, entry: Option<&Entry<'_>>) -> Vec<String> {
+    let opening = format!("plain/{}.lua: ", name_of(file));
+    let mut problems = Vec::new();
+    if !header::text(&file.text).starts_with(&opening) {
+        problems.push(format!("open with `-- {opening}` and what it is for"));
+    }
+    match entry {
+        None => problems.push("is the shortcut of no script".to_owned()),
+        Some(entry) if highest(std::iter::once(file.text.as_str()), "KEYS[") > entry.keys.len() => {
+            problems.push(format!("uses more keys than the {} of its script", entry.keys.len()));
+        }
+        Some(_) => {}
+    }
+    problems
 }
 
 fn script_problems(tree: &Tree, file: &File, entry: Option<&Entry<'_>>) -> Vec<String> {

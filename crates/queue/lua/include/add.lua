@@ -7,7 +7,7 @@ local JOB_MISSING_PARENT, JOB_HAS_PARENT = -5, -7
 local MAX_RECENT_EVENTS = 5000
 
 -- Positions in a job, as the producer encodes it.
-local JOB_ID, MAY_EXIST, NAME, DATA, OPTS, TIMESTAMP, JOB_DELAY, PRIORITY, JOB_LIFO, PARENT_KEY, PARENT, DEDUP =
+local JOB_ID, NAME, DATA, OPTS, TIMESTAMP, MAY_EXIST, JOB_DELAY, PRIORITY, JOB_LIFO, PARENT_KEY, PARENT, DEDUP =
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 
 -- Why one of the jobs must not be added, as its position and a code, or nil. `prefix_of` tells a job's queue. A job may
@@ -150,6 +150,8 @@ end
 
 -- Adds one job, or finds that another stands for it already. Returns the id of that other job, or nil.
 local function take_in(intake, job, waits_for_children)
+    -- The list of a plain job ends with its timestamp.
+    job[JOB_DELAY], job[PRIORITY] = job[JOB_DELAY] or 0, job[PRIORITY] or 0
     local id, parent_key = job[JOB_ID], job[PARENT_KEY]
     local key = intake.prefix .. id
     -- Only an id made for the call tells that the job is the same.

@@ -108,7 +108,7 @@ local function new_finished(prefix, set_key, now, allowance)
         scores = {}
     end
     function finished.add(outcome)
-        local count, age, limit = outcome[KEEP_COUNT], outcome[KEEP_AGE], outcome[KEEP_LIMIT]
+        local count, age, limit = outcome[KEEP_COUNT] or -1, outcome[KEEP_AGE] or -1, outcome[KEEP_LIMIT]
         if policy and (policy[1] ~= count or policy[2] ~= age or policy[3] ~= limit) then finished.flush() end
         policy = { count, age, limit }
         scores[#scores + 1] = now

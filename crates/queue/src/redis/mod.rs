@@ -26,7 +26,7 @@ use fred::bytes_utils::Str;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface, LuaInterface};
 use fred::types::config::{Config, Server, ServerConfig};
-use fred::types::{Builder, ClusterHash, CustomCommand, Value};
+use fred::types::{Builder, ClusterHash, CustomCommand, Key, Value};
 use tokio::runtime::Handle;
 
 pub(crate) use blocking::BlockingConnection;
@@ -38,6 +38,7 @@ pub(crate) use reply::{Arg, Reply};
 pub use rights::Role;
 
 use crate::events::Watches;
+use crate::gather::Gatherings;
 use crate::keys::{self, Keys};
 use crate::scripts::{self, Script};
 
@@ -58,6 +59,8 @@ struct Connection {
     registered: Mutex<HashSet<String>>,
     /// Who waits for jobs over this connection.
     watches: Watches,
+    /// Who waits to add a job over this connection.
+    gatherings: Gatherings,
     /// Where the client lives. The last handle may be dropped elsewhere, and later.
     runtime: Handle,
 }
@@ -105,6 +108,7 @@ impl Redis {
             parsed,
             registered: Mutex::default(),
             watches: Watches::default(),
+            gatherings: Gatherings::default(),
             runtime: Handle::current(),
         }));
         check::servers(&redis).await?;
@@ -258,6 +262,15 @@ impl Redis {
         &self.0.watches
     }
 
+    pub(crate) fn gatherings(&self) -> &Gatherings {
+        &self.0.gatherings
+    }
+
+    /// Where the client lives: what goes on without its caller runs there.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
     fn registered(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -357,7 +370,9 @@ async fn evaluate(
     keys: Vec<String>,
     args: Vec<Value>,
 ) -> Result<Value, fred::error::Error> {
-    let digest = DIGESTS[script.name].as_str();
+    let digest = Str::from_static(DIGESTS[script.name].as_str());
+    // What is kept for a second call shares the bytes.
+    let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
     let answer: Result<Value, _> = client.evalsha(digest, keys.clone(), args.clone()).await;
     if answer.as_ref().is_err_and(|error| error.details().starts_with("NOSCRIPT")) {
         return client.eval(Str::from_static(script.text), keys, args).await;

@@ -25,6 +25,11 @@ impl Reply {
         }
     }
 
+    /// As [`Reply::text`].
+    pub(crate) fn into_text(self) -> Option<String> {
+        self.text()
+    }
+
     /// The answer's bytes. `None` for nil, numbers and lists.
     pub(crate) fn bytes(&self) -> Option<Bytes> {
         match &self.0 {
@@ -108,6 +113,12 @@ impl From<&String> for Arg {
 impl From<Vec<u8>> for Arg {
     fn from(bytes: Vec<u8>) -> Self {
         Self(Value::Bytes(bytes.into()))
+    }
+}
+
+impl From<Bytes> for Arg {
+    fn from(bytes: Bytes) -> Self {
+        Self(Value::Bytes(bytes))
     }
 }
 

@@ -52,34 +52,34 @@ pub(crate) fn from_outline(queue: &QueueName, id: &str, reply: Reply) -> Result<
     from_fields(queue, id, |name| fields.remove(name)).map(Some)
 }
 
-/// The fields of a claim's reply, in its order.
-const CLAIMED: [&str; 14] = [
+/// What a claim's reply has of a job, in its order. A job that was never started ends with its id.
+const CLAIMED: [&str; 15] = [
     "name",
     "data",
     "opts",
     "timestamp",
     "delay",
     "priority",
-    "atm",
     "ats",
-    "stc",
-    "stacktrace",
     "defa",
     "rjk",
     "deid",
     "parentKey",
+    "id",
+    "atm",
+    "stc",
+    "stacktrace",
 ];
 
 /// Reads one job of a claim's reply. When it is not readable, its id is still given.
 pub(crate) fn from_claim(queue: &QueueName, reply: Reply) -> (String, Result<Job, QueueError>) {
-    let mut values = reply.into_list();
-    let id = values.get(CLAIMED.len()).and_then(Reply::text).unwrap_or_default();
-    values.truncate(CLAIMED.len());
-    let mut values: Vec<Option<String>> = values.iter().map(Reply::text).collect();
-    let job = from_fields(queue, &id, |name| {
+    let mut values: Vec<Option<String>> = reply.into_list().into_iter().map(Reply::into_text).collect();
+    let mut take = |name: &str| {
         let position = CLAIMED.iter().position(|claimed| *claimed == name)?;
         values.get_mut(position)?.take()
-    });
+    };
+    let id = take("id").unwrap_or_default();
+    let job = from_fields(queue, &id, take);
     (id, job)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use operator_core::{Failure, FailureKind, Job, Json, Keep, KeepLimits};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::record::WireRecord;
 use crate::worker::BackoffStrategy;
@@ -63,9 +63,34 @@ pub(crate) struct KeepDefaults {
     pub(crate) failed: Keep,
 }
 
+/// What the script is given of an outcome.
+struct WireOutcome<'a> {
+    plain: WirePlain<'a>,
+    /// Nothing for a plain one: then the list ends before it, which the shortcut of `settle.lua` knows it by.
+    rest: Option<WireRest>,
+}
+
 /// In the order of the script's positions.
 #[derive(Serialize)]
-struct WireOutcome<'a>(&'a str, &'a str, u8, &'a str, String, u64, bool, i64, i64, u64, u32);
+struct WirePlain<'a>(&'a str, &'a str, u8, &'a str);
+
+/// Behind those of a plain outcome.
+struct WireRest {
+    stacks: String,
+    delay_ms: u64,
+    lifo: bool,
+    keep: (i64, i64, u64),
+    attempts: u32,
+}
+
+impl Serialize for WireOutcome<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let WirePlain(id, token, kind, value) = &self.plain;
+        let Some(rest) = &self.rest else { return self.plain.serialize(serializer) };
+        let WireRest { stacks, delay_ms, lifo, keep: (count, age, limit), attempts } = rest;
+        (id, token, kind, value, stacks, delay_ms, lifo, count, age, limit, attempts).serialize(serializer)
+    }
+}
 
 impl Verdict {
     /// Decides what follows from a failed attempt: another one now, later, or none. `random` is in `0.0..1.0`.
@@ -164,22 +189,14 @@ impl Outcome {
             1 => job.opts.remove_on_complete.unwrap_or(defaults.completed),
             _ => job.opts.remove_on_fail.unwrap_or(defaults.failed),
         };
-        let (keep_count, keep_age, keep_limit) = keep_numbers(keep);
-        let stack_json =
+        let stacks =
             if matches!(kind, 2..=4) { serde_json::to_string(stacks).unwrap_or_default() } else { String::new() };
-        WireOutcome(
-            job.id.as_str(),
-            &self.token,
-            kind,
-            value,
-            stack_json,
-            delay_ms,
-            job.opts.lifo,
-            keep_count,
-            keep_age,
-            keep_limit,
-            job.opts.attempts,
-        )
+        let is_plain = kind == 1 && keep == Keep::All;
+        let (lifo, attempts) = (job.opts.lifo, job.opts.attempts);
+        WireOutcome {
+            plain: WirePlain(job.id.as_str(), &self.token, kind, value),
+            rest: (!is_plain).then(|| WireRest { stacks, delay_ms, lifo, keep: keep_numbers(keep), attempts }),
+        }
     }
 }
 

@@ -135,7 +135,8 @@ impl Terms {
         let outcomes = outcome::pack(&request.outcomes, self.keep);
         let limits = (self.limiter.map(|limit| limit.max), self.limiter.map(|limit| ms(limit.duration)));
         let Claim { token, count, only_if_settled } = &request.claim;
-        let claim = (count, &**token, self.lock_ms, worker, limits.0, limits.1, self.max_minutes, only_if_settled);
+        let claim =
+            (count, &**token, self.lock_ms.to_string(), worker, limits.0, limits.1, self.max_minutes, only_if_settled);
         let mut args: Vec<Arg> = vec![
             queue.keys.prefix().into(),
             now.into(),

@@ -200,9 +200,11 @@ impl Driver {
         }));
     }
 
-    /// Sleeps on the markers while a slot is free: a full worker learns of new jobs when it settles.
+    /// Sleeps on the markers while a slot is free: a full worker learns of new jobs when it settles, and so does one that
+    /// waits for the answers of all its queues. A marker that appears meanwhile stays until it is looked for.
     fn ask_waiter(&mut self) {
-        if self.free() > 0 && self.drain.is_none() {
+        let is_waiting = self.queues.iter().all(|served| served.is_calling);
+        if self.free() > 0 && !is_waiting && self.drain.is_none() {
             self.waiter.ask(self.options.idle_wait);
         }
     }
