@@ -4,16 +4,22 @@ import { bullmq, connection, prefix } from './connection.mjs';
 import { input, print } from './lines.mjs';
 
 const queues = new Map();
+let flows;
 let worker;
 let notes = { ran: 0, waitsUs: [] };
 
 const operations = {
-  add: async ({ queue, count, flight, bulk, payload }) => {
+  add: async ({ queue, count, flight, bulk, payload, dueAtMs = 0, spreadMs = 0, priorities = 0, children = 0 }) => {
     const data = { payload: 'x'.repeat(payload) };
+    const optionsOf = (position) => ({
+      ...(dueAtMs > 0 && { delay: Math.max(1, dueAtMs + Math.floor((position * spreadMs) / count) - Date.now()) }),
+      ...(priorities > 0 && { priority: 1 + (position % priorities) }),
+    });
     if (bulk > 0) {
       for (let first = 0; first < count; first += bulk) {
-        const jobs = Array.from({ length: Math.min(bulk, count - first) }, () => ({ name: 'echo', data }));
-        await open(queue).addBulk(jobs);
+        const positions = Array.from({ length: Math.min(bulk, count - first) }, (_, index) => first + index);
+        if (children > 0) await addFlows(queue, positions.length, children, data);
+        else await open(queue).addBulk(positions.map((at) => ({ name: 'echo', data, opts: optionsOf(at) })));
       }
       return;
     }
@@ -49,6 +55,12 @@ const operations = {
     await worker.waitUntilReady();
   },
 
+  listen: async ({ queue }) => {
+    const events = new bullmq.QueueEvents(queue, { prefix, connection: connection() });
+    events.on('completed', () => {});
+    await events.waitUntilReady();
+  },
+
   stopWorker: async () => {
     await worker?.close();
     worker = undefined;
@@ -61,6 +73,13 @@ const operations = {
 function open(name) {
   if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { prefix, connection: connection() }));
   return queues.get(name);
+}
+
+async function addFlows(queueName, count, children, data) {
+  flows ??= new bullmq.FlowProducer({ prefix, connection: connection() });
+  const job = { name: 'echo', queueName, data };
+  const flow = { ...job, children: Array.from({ length: children }, () => job) };
+  await flows.addBulk(Array.from({ length: count }, () => flow));
 }
 
 function nowUs() {

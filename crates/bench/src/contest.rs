@@ -8,11 +8,12 @@ use operator_testkit::{RedisClient, RedisServer};
 
 use crate::Arguments;
 use crate::about::About;
+use crate::far;
 use crate::figures::Figures;
 use crate::peers::{Peer, Running};
 use crate::report::{Results, Summary, print_json, print_table};
 use crate::targets;
-use crate::workload::{self, Kind, Workload};
+use crate::workload::{self, Kind, When, Workload};
 
 /// Rounds of a full run, and of a quick one.
 const ROUNDS: (usize, usize) = (5, 3);
@@ -55,11 +56,13 @@ pub(crate) async fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn chosen(arguments: &Arguments) -> Vec<Workload> {
+    let latest = match (arguments.quick, arguments.full) {
+        (true, _) => When::Quick,
+        (_, true) => When::Full,
+        _ => When::Usually,
+    };
     let is_chosen = |workload: &&Workload| {
-        arguments
-            .only
-            .as_ref()
-            .map_or(!arguments.quick || workload.is_quick, |only| workload.name.contains(only.as_str()))
+        arguments.only.as_ref().map_or(workload.when <= latest, |only| workload.name.contains(only.as_str()))
     };
     workload::ALL.iter().filter(is_chosen).copied().collect()
 }
@@ -78,9 +81,14 @@ async fn rounds_of(
     let mut measured: BTreeMap<Peer, Vec<Figures>> = BTreeMap::new();
     for round in 0..rounds {
         for peer in Peer::ALL.into_iter().filter(|peer| takes_part(*peer, workload, arguments)) {
-            let mut running = Running::start(peer, &programs, &server.url()).await;
+            let far = workload.with.is_far.then(|| far::line_to(server.port()));
+            let url = far.map_or_else(|| server.url(), |port| server.url_on(port));
+            let mut team = Vec::new();
+            for _ in 0..workload.with.processes + usize::from(workload.with.held > 0) {
+                team.push(Running::start(peer, &programs, &url).await);
+            }
             let jobs = workload::jobs_for(peer, workload, jobs);
-            let figures = workload::run(workload, jobs, &mut running, redis, rate).await;
+            let figures = workload::run(workload, jobs, &mut team, redis, rate).await;
             eprintln_progress(workload, peer, round, &figures);
             measured.entry(peer).or_default().push(figures);
         }
@@ -94,7 +102,7 @@ fn takes_part(peer: Peer, workload: &Workload, arguments: &Arguments) -> bool {
         Peer::Floor => !matches!(workload.kind, Kind::Latency),
         _ => true,
     };
-    is_able && arguments.peers.as_ref().is_none_or(is_named)
+    is_able && workload.peers.contains(&peer) && arguments.peers.as_ref().is_none_or(is_named)
 }
 
 #[expect(clippy::print_stderr, reason = "a long run says how far it is")]

@@ -19,11 +19,11 @@ pub(crate) struct Figures {
     pub(crate) commands_per_job: f64,
     /// Microseconds of Redis' main thread per job.
     pub(crate) redis_us_per_job: f64,
-    /// Microseconds of the peer's process per job.
+    /// Microseconds of the peer's processes per job.
     pub(crate) peer_us_per_job: f64,
     /// Bytes that Redis received and sent per job.
     pub(crate) wire_bytes_per_job: f64,
-    /// Resident memory of the peer's process at the end, in MiB.
+    /// Resident memory of the peer's processes at the end, in MiB.
     pub(crate) peer_mib: f64,
     /// Memory of Redis per job that waits, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub(crate) struct Figures {
 pub(crate) struct Mark<'a> {
     redis: &'a RedisClient,
     peer: Peer,
-    process: u32,
+    processes: Vec<u32>,
     redis_cpu: f64,
     peer_cpu: Duration,
     at: Instant,
@@ -47,18 +47,20 @@ pub(crate) struct Mark<'a> {
 
 impl<'a> Mark<'a> {
     /// Notes where things stand, and has Redis count commands and bytes from zero.
-    pub(crate) async fn set(redis: &'a RedisClient, running: &Running) -> Self {
-        let process = running.id();
+    pub(crate) async fn set(redis: &'a RedisClient, team: &[Running]) -> Self {
+        let processes: Vec<u32> = team.iter().map(Running::id).collect();
         redis.reset_stats().await;
         let redis_cpu = main_thread_seconds(redis).await;
-        Self { redis, peer: running.peer, process, redis_cpu, peer_cpu: cpu_of(process), at: Instant::now() }
+        let peer_cpu = processes.iter().map(|process| cpu_of(*process)).sum();
+        Self { redis, peer: team[0].peer, processes, redis_cpu, peer_cpu, at: Instant::now() }
     }
 
     /// What `jobs` jobs have cost since.
     pub(crate) async fn figures(&self, jobs: usize) -> Figures {
         let took = self.at.elapsed();
         let per_job = |total: f64| total / jobs.max(1) as f64;
-        let peer_cpu = cpu_of(self.process).saturating_sub(self.peer_cpu);
+        let peer_cpu: Duration = self.processes.iter().map(|process| cpu_of(*process)).sum();
+        let peer_cpu = peer_cpu.saturating_sub(self.peer_cpu);
         let redis_cpu = main_thread_seconds(self.redis).await - self.redis_cpu;
         let wire_bytes = wire_bytes(self.redis).await;
         let calls = self.redis.command_stats().await.into_iter().filter(|(name, _)| self.peer.is_counted(name));
@@ -69,7 +71,7 @@ impl<'a> Mark<'a> {
             redis_us_per_job: per_job(redis_cpu * 1e6),
             peer_us_per_job: per_job(peer_cpu.as_secs_f64() * 1e6),
             wire_bytes_per_job: per_job(wire_bytes as f64),
-            peer_mib: resident_mib(self.process),
+            peer_mib: self.processes.iter().map(|process| resident_mib(*process)).sum(),
             redis_bytes_per_job: None,
             wait_us: None,
             calls,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has nothing to report")]
 
 mod about;
+mod far;
 mod figures;
 mod ours;
 mod peers;
@@ -23,6 +24,9 @@ struct Arguments {
     /// The workloads that targets are stated for, with few rounds: under five minutes
     #[arg(long)]
     quick: bool,
+    /// Also how costs grow with the backlog and with what is active: takes long
+    #[arg(long)]
+    full: bool,
     /// Print one JSON document instead of tables
     #[arg(long)]
     json: bool,

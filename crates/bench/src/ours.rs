@@ -1,26 +1,32 @@
 //! Operator's queue as a peer: the driver with every safety and the history on, and default options otherwise.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::stream::{StreamExt, iter};
-use operator_core::{Failure, Json, NewJob, QueueName};
+use futures::stream::{StreamExt, TryStreamExt, iter};
+use operator_core::{Failure, FlowJob, Json, NewJob, Priority, QueueName};
+use operator_queue::events::EventsOptions;
 use operator_queue::worker::{ClaimedJob, Handler, Worker, WorkerOptions};
-use operator_queue::{Queue, QueueError, Redis, RedisConfig};
+use operator_queue::{FlowProducer, Queue, QueueError, Redis, RedisConfig};
 use peer_protocol::{Add, Answer, Data, Notes, Request, steadily};
 
 /// As many entries as a worker's default setting leaves.
 const HISTORY_MAX_ENTRIES: u64 = 100_000;
 
-/// Notes that a job ran, and has nothing else to do.
-struct Echo(Notes);
+/// Notes that a job ran, and has nothing else to do: it ends at once, or never.
+struct Echo {
+    notes: Notes,
+    holds: bool,
+}
 
 impl Handler for Echo {
     fn run(&self, claimed: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
         let data: Data = claimed.job.data.decode().unwrap();
-        self.0.take(&data);
-        Box::pin(async { Ok(Json::null()) })
+        self.notes.take(&data);
+        let holds = self.holds;
+        Box::pin(async move { if holds { pending().await } else { Ok(Json::null()) } })
     }
 }
 
@@ -30,18 +36,24 @@ pub(crate) async fn serve(redis_url: &str) {
     let notes = Notes::default();
     let mut worker: Option<Worker> = None;
     peer_protocol::serve(async |request| match request {
-        Request::Add(how) => add(&open(&redis, &how.queue), how).await,
+        Request::Add(how) => add(&redis, how).await,
         Request::AddSteadily { queue, count, rate } => {
             let queue = open(&redis, &queue);
             steadily(count, rate, async || queue.add(job(&Data::now())).await.map(drop)).await?;
             Ok(Answer::default())
         }
-        Request::StartWorker { queue, concurrency } => {
+        Request::StartWorker { queue, concurrency, forgets, holds } => {
             let options = WorkerOptions {
-                history_max_entries: Some(HISTORY_MAX_ENTRIES),
+                history_max_entries: (!forgets).then_some(HISTORY_MAX_ENTRIES),
                 ..WorkerOptions::new([QueueName::new(queue)?]).with_concurrency(concurrency)
             };
-            worker = Some(Worker::start(&config, options, Arc::new(Echo(notes.clone()))).await?);
+            let echo = Echo { notes: notes.clone(), holds };
+            worker = Some(Worker::start(&config, options, Arc::new(echo)).await?);
+            Ok(Answer::default())
+        }
+        Request::Listen { queue } => {
+            let mut events = open(&redis, &queue).events(EventsOptions::default()).await?;
+            tokio::spawn(async move { while events.next().await.is_some() {} });
             Ok(Answer::default())
         }
         Request::StopWorker => {
@@ -62,17 +74,33 @@ fn job(data: &Data) -> NewJob {
     NewJob::new("echo", Json::encode(data).unwrap())
 }
 
-async fn add(queue: &Queue, Add { count, flight, bulk, payload, .. }: Add) -> Result<Answer, QueueError> {
-    let data = Data::of(payload);
-    if bulk > 0 {
-        for first in (0..count).step_by(bulk) {
-            queue.add_bulk((first..count.min(first + bulk)).map(|_| job(&data)).collect()).await?;
+async fn add(redis: &Redis, how: Add) -> Result<Answer, QueueError> {
+    let (queue, data) = (open(redis, &how.queue), Data::of(how.payload));
+    for first in (0..how.count).step_by(how.bulk.max(1)).filter(|_| how.bulk > 0) {
+        let positions = first..how.count.min(first + how.bulk);
+        if how.children > 0 {
+            let flow = flow(queue.name(), &data, how.children);
+            FlowProducer::new(redis).with_max_jobs(usize::MAX).add_bulk(&vec![flow; positions.len()]).await?;
+        } else {
+            queue.add_bulk(positions.map(|position| job_at(&how, &data, position)).collect()).await?;
         }
-        return Ok(Answer::default());
     }
-    let mut adds = iter(0..count).map(async |_| queue.add(job(&data)).await).buffer_unordered(flight);
-    while let Some(added) = adds.next().await {
-        added?;
+    if how.bulk == 0 {
+        let adds = iter(0..how.count).map(async |_| queue.add(job(&data)).await);
+        adds.buffer_unordered(how.flight).try_for_each(async |_| Ok(())).await?;
     }
     Ok(Answer::default())
+}
+
+fn job_at(how: &Add, data: &Data, position: usize) -> NewJob {
+    let mut job = job(data);
+    job.opts.delay_ms = how.delay_ms(position);
+    job.opts.priority = Priority::new(how.priority(position)).unwrap();
+    job
+}
+
+fn flow(queue: &QueueName, data: &Data, children: usize) -> FlowJob {
+    let NewJob { name, data, opts } = job(data);
+    let child = FlowJob { name, queue_name: queue.clone(), data, opts, children: Vec::new() };
+    FlowJob { children: vec![child.clone(); children], ..child }
 }

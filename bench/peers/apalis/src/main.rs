@@ -14,7 +14,7 @@ async fn main() {
     let notes = Notes::default();
     let mut worker: Option<JoinHandle<()>> = None;
     serve(async |request| match request {
-        Request::Add(Add { queue, count, flight, bulk, payload }) => {
+        Request::Add(Add { queue, count, flight, bulk, payload, .. }) => {
             let storage = open(&url, &queue, 100).await?;
             let data = Data::of(payload);
             if bulk > 0 {
@@ -41,7 +41,7 @@ async fn main() {
             steadily(count, rate, push).await?;
             Ok(Answer::default())
         }
-        Request::StartWorker { queue, concurrency } => {
+        Request::StartWorker { queue, concurrency, .. } => {
             let storage = open(&url, &queue, concurrency).await?;
             let notes = notes.clone();
             let run = WorkerBuilder::new(format!("bench-{}", now_us()))
@@ -58,6 +58,7 @@ async fn main() {
             }));
             Ok(Answer::default())
         }
+        Request::Listen { .. } => Err("apalis has no events of a queue".to_owned()),
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.abort();

@@ -1,6 +1,6 @@
 //! BullMQ's own Rust port, driven by the bench.
 
-use bullmq::options::{QueueOptions, RedisConnectionOptions, WorkerOptions};
+use bullmq::options::{JobOptions, QueueOptions, RedisConnectionOptions, WorkerOptions};
 use bullmq::{BulkJob, Error, Queue, Worker};
 use futures::stream::{StreamExt, iter};
 use peer_protocol::{Add, Answer, Data, Notes, Request, serve, steadily};
@@ -18,7 +18,7 @@ async fn main() {
             steadily(count, rate, async || queue.add("echo", Data::now()).await.map(drop)).await?;
             Ok(Answer::default())
         }
-        Request::StartWorker { queue, concurrency } => {
+        Request::StartWorker { queue, concurrency, .. } => {
             let notes = notes.clone();
             let processor = move |job: bullmq::Job, _| {
                 let data: Data = serde_json::from_value(job.data().clone()).expect("the bench's own data");
@@ -29,6 +29,7 @@ async fn main() {
             worker = Some(Worker::with_options(&queue, processor, options).await?);
             Ok(Answer::default())
         }
+        Request::Listen { .. } => Ok(Answer { error: Some("only measured with Node".into()), ..Answer::default() }),
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.close(5000).await?;
@@ -43,16 +44,21 @@ async fn open(name: &str, connection: RedisConnectionOptions) -> Result<Queue, E
     Queue::with_options(name, QueueOptions { connection, ..QueueOptions::default() }).await
 }
 
-async fn add(queue: &Queue, Add { count, flight, bulk, payload, .. }: Add) -> Result<Answer, Error> {
-    let data = Data::of(payload);
-    if bulk > 0 {
-        for first in (0..count).step_by(bulk) {
-            let jobs = (first..count.min(first + bulk)).map(|_| BulkJob::new("echo", &data)).collect();
-            queue.add_bulk(jobs).await?;
+async fn add(queue: &Queue, how: Add) -> Result<Answer, Error> {
+    let data = Data::of(how.payload);
+    if how.bulk > 0 {
+        for first in (0..how.count).step_by(how.bulk) {
+            let job = |position| {
+                let delay = Some(how.delay_ms(position)).filter(|delay| *delay > 0);
+                let priority = Some(how.priority(position)).filter(|priority| *priority > 0);
+                BulkJob::with_options("echo", &data, JobOptions { delay, priority, ..JobOptions::default() })
+            };
+            queue.add_bulk((first..how.count.min(first + how.bulk)).map(job).collect()).await?;
         }
         return Ok(Answer::default());
     }
-    let mut adds = iter(0..count).map(async |_| queue.add("echo", data.clone()).await).buffer_unordered(flight);
+    let adds = iter(0..how.count).map(async |_| queue.add("echo", data.clone()).await);
+    let mut adds = adds.buffer_unordered(how.flight);
     while let Some(added) = adds.next().await {
         added?;
     }

@@ -20,10 +20,10 @@ async fn main() {
     let mut worker: Option<JoinHandle<RedisResult<()>>> = None;
     serve(async |request| match request {
         Request::Add(how) => add(connection.clone(), how).await,
-        Request::AddSteadily { .. } => {
-            Ok(Answer { error: Some("the floor has no latency".into()), ..Answer::default() })
+        Request::AddSteadily { .. } | Request::Listen { .. } => {
+            Ok(Answer { error: Some("the floor only adds and runs".into()), ..Answer::default() })
         }
-        Request::StartWorker { queue, concurrency } => {
+        Request::StartWorker { queue, concurrency, .. } => {
             worker = Some(tokio::spawn(work(connection.clone(), queue, concurrency.min(BATCH), notes.clone())));
             Ok(Answer::default())
         }
@@ -38,7 +38,7 @@ async fn main() {
 }
 
 async fn add(mut connection: MultiplexedConnection, how: Add) -> RedisResult<Answer> {
-    let Add { queue, count, bulk, payload, flight } = how;
+    let Add { queue, count, bulk, payload, flight, .. } = how;
     let data = serde_json::to_string(&Data::of(payload)).expect("text can be encoded");
     let size = if bulk > 0 { bulk } else { flight };
     for first in (0..count).step_by(size) {

@@ -33,14 +33,26 @@ pub enum Request {
         queue: String,
         /// How many jobs at a time.
         concurrency: usize,
+        /// Leaves no record of finished jobs for an archive; only Operator leaves any.
+        #[serde(default)]
+        forgets: bool,
+        /// Its jobs never end.
+        #[serde(default)]
+        holds: bool,
+    },
+    /// Reads the queue's events until the process ends.
+    #[serde(rename_all = "camelCase")]
+    Listen {
+        /// Of which queue.
+        queue: String,
     },
     /// Stops the worker and answers with what its jobs noted.
     StopWorker,
 }
 
 /// How jobs are added.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Add {
     /// Into which queue.
     pub queue: String,
@@ -52,6 +64,32 @@ pub struct Add {
     pub bulk: usize,
     /// Bytes of payload in the data.
     pub payload: usize,
+    /// When the first job is due, epoch ms; 0 for no delays. Only in bulk, as the following.
+    pub due_at_ms: u64,
+    /// Over how many milliseconds the others are due, evenly.
+    pub spread_ms: u64,
+    /// So many priorities in turn, from 1; 0 for none.
+    pub priorities: u32,
+    /// Makes every job the parent of so many others in the same queue.
+    pub children: usize,
+}
+
+impl Add {
+    /// The delay of the job at this position, in milliseconds.
+    #[must_use]
+    pub fn delay_ms(&self, position: usize) -> u64 {
+        if self.due_at_ms == 0 {
+            return 0;
+        }
+        let due = self.due_at_ms + position as u64 * self.spread_ms / self.count as u64;
+        due.saturating_sub(now_us() / 1000).max(1)
+    }
+
+    /// The priority of the job at this position.
+    #[must_use]
+    pub fn priority(&self, position: usize) -> u32 {
+        if self.priorities == 0 { 0 } else { 1 + position as u32 % self.priorities }
+    }
 }
 
 /// What a peer answers.
