@@ -20,6 +20,10 @@ impl Generator {
             if opts["jobId"].as_str().is_some_and(|id| scene.has(&queue, id)) {
                 return None;
             }
+            // The server holds children in an order of their ids.
+            if opts["jobId"].is_null() {
+                opts["jobId"] = self.new_name('j').into();
+            }
             opts["parent"] = parent;
         }
         let mut add = json!({ "op": "add", "queue": queue, "name": "n", "data": self.data(), "opts": opts });
