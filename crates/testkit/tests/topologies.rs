@@ -29,9 +29,15 @@ async fn a_cluster_has_its_slots_on_three_masters() {
 async fn a_replica_of_a_cluster_takes_over_from_its_master() {
     let mut cluster = RedisCluster::with_replicas().await;
     let master = cluster.master_of("{a}").await;
-    cluster.client(master).await.call(&["SET", "{a}", "kept"]).await.ok();
-    cluster.client(master).await.call(&["SET", "{a}2", "", "PX", "1"]).await.ok();
+    let owner = cluster.client(master).await;
+    owner.call(&["SET", "{a}", "kept"]).await.ok();
+    owner.call(&["SET", "{a}2", "", "PX", "1"]).await.ok();
     let replica = cluster.client(master + 3).await;
+    // What the replica has not got when its master dies is lost. The server counts what this connection wrote.
+    operator_testkit::eventually("the replica to have what was written", async || {
+        (owner.call(&["WAIT", "1", "1000"]).await == Reply::Int(1)).then_some(())
+    })
+    .await;
     cluster.kill(master);
     operator_testkit::eventually("the replica to serve the slot", async || {
         (replica.call(&["GET", "{a}"]).await == Reply::Text(b"kept".to_vec())).then_some(())
