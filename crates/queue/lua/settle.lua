@@ -17,8 +17,8 @@
 --   6.. with history, the record of each outcome (Redis' msgpack reads no binary, so they are not in the list)
 -- Reply
 --   1 flat list of position (from 1) and error code of the refused outcomes
---   2 list of claimed jobs: name, data, opts, timestamp, delay, priority, ats, defa, rjk, deid, parentKey, id, and for
---     one that was started before atm, stc, stacktrace
+--   2 list of claimed jobs: name, data, opts, timestamp, delay, priority, ats, defa, rjk, deid, parentKey, atm, stc,
+--     stacktrace, id
 --   3 due time of the earliest delayed job, epoch ms as text, or 0
 --   4 ms for which the rate limit forbids more, or 0
 -- Events

@@ -46,14 +46,13 @@ local function start_jobs(prefix, keys, ids, request, now)
     local jobs, active, running = {}, {}, 0
     for _, id in ipairs(ids) do
         local job_key = prefix .. id
-        -- The id has no field of its own; its place is kept for it.
         local fields = redis.call("HMGET", job_key, "name", "data", "opts", "timestamp", "delay", "priority", "ats",
-            "defa", "rjk", "deid", "parentKey", "name", "atm", "stc", "stacktrace")
+            "defa", "rjk", "deid", "parentKey", "atm", "stc", "stacktrace")
         -- An id without a hash was removed by someone who did not look here: there is nothing to run.
         if fields[1] then
             local started = (tonumber(fields[7]) or 0) + 1
             fields[7] = started
-            fields[12] = id
+            fields[15] = id
             redis.call("SET", job_key .. ":lock", request.token, "PX", request.lock_ms)
             redis.call("XADD", keys.events, "*", "event", "active", "jobId", id, "prev", "waiting")
             if request.worker then

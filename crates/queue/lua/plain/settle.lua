@@ -7,8 +7,8 @@
 local call, prefix, now = redis.call, ARGV[1], ARGV[2]
 local wanted, outcomes = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[3])
 local count, token, worker = wanted[1], wanted[2], wanted[4]
--- A limit of the worker's, minutes to be counted, a claim that depends on the outcomes.
-if wanted[5] or wanted[7] or wanted[8] then return with_all_parts() end
+-- A limit of the worker's, or minutes to be counted.
+if wanted[5] or wanted[7] then return with_all_parts() end
 local meta = call("HMGET", KEYS[6], "opts.maxLenEvents", "paused", "concurrency", "max")
 if meta[2] or meta[3] or meta[4] then return with_all_parts() end
 -- A number that a stream can be trimmed to, whoever wrote it.
@@ -91,6 +91,8 @@ if #outcomes > 0 then
     end
 end
 
+-- A claim that depends on the outcomes.
+if wanted[8] and #refused > 0 then count, next_due = 0, 0 end
 local jobs, claimed = {}, {}
 if count > 0 then
     -- One job moves with one command.
@@ -104,17 +106,11 @@ if count > 0 then
         local id = found[index]
         local job_key = prefix .. id
         local job = call("HMGET", job_key, "name", "data", "opts", "timestamp", "delay", "priority", "ats", "defa",
-            "rjk", "deid", "parentKey")
+            "rjk", "deid", "parentKey", "atm", "stc", "stacktrace")
         -- An id without a hash was removed by someone who did not look here: there is nothing to run.
         if job[1] then
-            local started = "1"
-            if job[7] then
-                -- Only what was started before has these.
-                local earlier = call("HMGET", job_key, "atm", "stc", "stacktrace")
-                job[13], job[14], job[15] = earlier[1], earlier[2], earlier[3]
-                started = (tonumber(job[7]) or 0) + 1
-            end
-            job[7], job[12] = started, id
+            local started = job[7] and (tonumber(job[7]) or 0) + 1 or "1"
+            job[7], job[15] = started, id
             call("SET", job_key .. ":lock", token, "PX", wanted[3])
             call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
             if worker then

@@ -52,7 +52,7 @@ pub(crate) fn from_outline(queue: &QueueName, id: &str, reply: Reply) -> Result<
     from_fields(queue, id, |name| fields.remove(name)).map(Some)
 }
 
-/// What a claim's reply has of a job, in its order. A job that was never started ends with its id.
+/// What a claim's reply has of a job, in its order.
 const CLAIMED: [&str; 15] = [
     "name",
     "data",
@@ -65,10 +65,10 @@ const CLAIMED: [&str; 15] = [
     "rjk",
     "deid",
     "parentKey",
-    "id",
     "atm",
     "stc",
     "stacktrace",
+    "id",
 ];
 
 /// Reads one job of a claim's reply. When it is not readable, its id is still given.
