@@ -13,12 +13,10 @@ mod quiet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use operator_core::{Failure, Json};
-use operator_queue::worker::{ClaimedJob, Handler, Worker, WorkerOptions};
+use operator_queue::worker::{Worker, WorkerOptions};
 use operator_queue::{Queue, Redis, RedisConfig};
 use operator_testkit::fault::Proxy;
-use rig::{Rig, options};
+use rig::{Rig, options, worker_of};
 use tokio::sync::Semaphore;
 
 /// A lock that no test outlives, so that only the way under test can bring a job back.
@@ -40,27 +38,6 @@ async fn proxied_queue(rig: &Rig) -> (Proxy, Queue) {
     let (proxy, config) = proxied(rig).await;
     let redis = Redis::connect(&config).await.unwrap();
     (proxy, Queue::new(&redis, rig.queue.name().clone()))
-}
-
-/// Runs jobs with a function of the test's own.
-struct Function<F>(F);
-
-impl<F, Fut> Handler for Function<F>
-where
-    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
-{
-    fn run(&self, job: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin((self.0)(job))
-    }
-}
-
-async fn worker_of<F, Fut>(config: &RedisConfig, options: WorkerOptions, run: F) -> Worker
-where
-    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
-{
-    Worker::start(config, options, Arc::new(Function(run))).await.unwrap()
 }
 
 /// A worker whose jobs wait until the semaphore has a permit for them.

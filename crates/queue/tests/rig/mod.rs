@@ -104,3 +104,25 @@ impl Handler for Script {
         })
     }
 }
+
+/// Runs jobs with a function of the test's own.
+pub(crate) struct Function<F>(pub(crate) F);
+
+impl<F, Fut> Handler for Function<F>
+where
+    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
+{
+    fn run(&self, job: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
+        Box::pin((self.0)(job))
+    }
+}
+
+/// A worker that runs every job with `run`.
+pub(crate) async fn worker_of<F, Fut>(config: &RedisConfig, options: WorkerOptions, run: F) -> Worker
+where
+    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
+{
+    Worker::start(config, options, Arc::new(Function(run))).await.unwrap()
+}

@@ -59,7 +59,7 @@ async fn moved_by_us(name: &str, processor: &str) -> (Value, Vec<String>) {
     let children = Queue::new(&rig.redis, QueueName::new("children").unwrap());
     let gate = Gate::closed();
     let passed = gate.clone();
-    let worker = worker_of(&rig, options(&rig.queue, 1), move |claimed| {
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), move |claimed| {
         let (gate, children) = (passed.clone(), children.clone());
         async move {
             gate.pass().await;
@@ -113,7 +113,7 @@ async fn moved_by_node(processor: &str, into: JobState) {
     let children = Queue::new(&rig.redis, QueueName::new("children").unwrap());
     let both =
         WorkerOptions { queues: vec![rig.queue.name().clone(), children.name().clone()], ..options(&rig.queue, 2) };
-    let worker = worker_of(&rig, both, |claimed| async move { Ok(claimed.job.data.clone()) }).await;
+    let worker = worker_of(&rig.config, both, |claimed| async move { Ok(claimed.job.data.clone()) }).await;
     result_of(&rig).await;
     let job = rig.queue.job("a").await.unwrap().unwrap();
     assert_eq!((job.attempts_made, job.attempts_started), (1, 2));
@@ -149,7 +149,7 @@ async fn our_workers_rest_when_a_job_of_bullmq_says_so() {
 #[tokio::test]
 async fn a_worker_of_bullmq_rests_when_a_job_of_ours_says_so() {
     let (rig, node) = rig_with_node().await;
-    let worker = worker_of(&rig, options(&rig.queue, 1), |claimed| async move {
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), |claimed| async move {
         if claimed.job.attempts_started == 1 {
             claimed.hold.rate_limit(Duration::from_millis(600)).await?;
             return Err(Failure::moved());

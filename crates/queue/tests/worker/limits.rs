@@ -67,7 +67,7 @@ async fn a_limiter_does_not_outlive_the_holders_that_filled_it() {
     // Another that dies while it is held back, jobs in its hands.
     let gate = Gate::closed();
     let passed = gate.clone();
-    let held = worker_of(&rig, limited.clone(), move |_| {
+    let held = worker_of(&rig.config, limited.clone(), move |_| {
         let gate = passed.clone();
         async move {
             gate.pass().await;
@@ -101,8 +101,10 @@ async fn a_job_can_let_its_queue_rest() {
     };
     // One slot over both, so that nothing else is on its way when the queue is told to rest.
     rig.queue.set_global_concurrency(1).await.unwrap();
-    let workers =
-        [worker_of(&rig, options(&rig.queue, 2), run).await, worker_of(&rig, options(&rig.queue, 2), run).await];
+    let workers = [
+        worker_of(&rig.config, options(&rig.queue, 2), run).await,
+        worker_of(&rig.config, options(&rig.queue, 2), run).await,
+    ];
     rig.queue.resume().await.unwrap();
     rig.until(JobState::Completed, 6).await;
     let journal = journal(&rig).await;
@@ -148,8 +150,10 @@ async fn no_more_jobs_run_than_the_queue_allows_whatever_becomes_of_them() {
             _ => done(),
         }
     };
-    let workers =
-        [worker_of(&rig, options(&rig.queue, 10), run).await, worker_of(&rig, options(&rig.queue, 10), run).await];
+    let workers = [
+        worker_of(&rig.config, options(&rig.queue, 10), run).await,
+        worker_of(&rig.config, options(&rig.queue, 10), run).await,
+    ];
     let twice = JobOptions { attempts: 2, ..JobOptions::default() };
     let names = ["echo", "later", "again", "flaky"];
     let jobs = (0..100).map(|number| with(names[number % 4], &format!("j{number}"), twice.clone()));
@@ -174,7 +178,7 @@ async fn a_freed_slot_wakes_the_other(move_away: bool) {
         name: Some(name.to_owned()),
         ..options(&rig.queue, 1)
     };
-    let holder = worker_of(&rig, sleepy("holder"), move |claimed| {
+    let holder = worker_of(&rig.config, sleepy("holder"), move |claimed| {
         let gate = passed.clone();
         async move {
             gate.pass().await;

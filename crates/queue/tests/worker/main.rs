@@ -15,33 +15,9 @@ mod rules;
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use operator_core::{Failure, Json};
-use operator_queue::worker::{ClaimedJob, Handler, Worker, WorkerOptions};
-use rig::Rig;
+use rig::worker_of;
 use tokio::sync::Semaphore;
-
-/// Runs jobs with a function of the test's own.
-struct Function<F>(F);
-
-impl<F, Fut> Handler for Function<F>
-where
-    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
-{
-    fn run(&self, job: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
-        Box::pin((self.0)(job))
-    }
-}
-
-/// A worker that runs every job with `run`.
-async fn worker_of<F, Fut>(rig: &Rig, options: WorkerOptions, run: F) -> Worker
-where
-    F: Fn(ClaimedJob) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Json, Failure>> + Send + 'static,
-{
-    Worker::start(&rig.config, options, Arc::new(Function(run))).await.unwrap()
-}
 
 /// Jobs wait in front of it until the test lets some through.
 #[derive(Clone)]

@@ -13,8 +13,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{journal, words};
+use crate::rig::Function;
 use crate::rig::{Rig, job, options, with};
-use crate::{Function, Gate, done, worker_of};
+use crate::{Gate, done, worker_of};
 
 /// Moves itself in its first attempt as its name says, and is through in the next.
 async fn move_once(claimed: ClaimedJob) -> Result<Json, Failure> {
@@ -34,7 +35,7 @@ async fn move_once(claimed: ClaimedJob) -> Result<Json, Failure> {
 async fn a_job_moved_to_delayed_goes_on_when_it_is_due_in_an_attempt_that_did_not_count() {
     let rig = Rig::start().await;
     rig.queue.add(job("later", "a")).await.unwrap();
-    let worker = worker_of(&rig, options(&rig.queue, 1), move_once).await;
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), move_once).await;
     rig.until(JobState::Completed, 1).await;
     let journal = journal(&rig).await;
     assert_eq!(words(&journal, "a"), ["added", "waiting", "active", "delayed", "waiting", "active", "completed"]);
@@ -50,7 +51,7 @@ async fn a_job_moved_to_delayed_goes_on_when_it_is_due_in_an_attempt_that_did_no
 async fn a_delay_that_cannot_be_kept_in_order_is_refused_and_the_job_goes_on() {
     let rig = Rig::start().await;
     rig.queue.add(job("far", "a")).await.unwrap();
-    let worker = worker_of(&rig, options(&rig.queue, 1), |claimed| async move {
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), |claimed| async move {
         let error = claimed.hold.move_to_delayed(u64::MAX).await.unwrap_err();
         assert!(matches!(error, QueueError::InvalidOptions(_)), "{error}");
         done()
@@ -67,7 +68,7 @@ async fn a_job_moved_to_wait_is_first_of_its_kind() {
     let jobs = [("again", "a"), ("echo", "b")].map(|(name, id)| job(name, id));
     let prioritized = [("again", "p"), ("echo", "q")].map(|(name, id)| with(name, id, urgent.clone()));
     rig.queue.add_bulk(jobs.into_iter().chain(prioritized).collect()).await.unwrap();
-    let worker = worker_of(&rig, options(&rig.queue, 1), move_once).await;
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), move_once).await;
     rig.until(JobState::Completed, 4).await;
     let journal = journal(&rig).await;
     let started: Vec<_> =
@@ -108,7 +109,7 @@ async fn step_by_step(claimed: ClaimedJob) -> Result<Json, Failure> {
 async fn a_job_adds_children_waits_for_them_and_goes_on() {
     let rig = Rig::start().await;
     rig.queue.add(NewJob::new("parent", json!({ "step": "begin" })).with(id("a"))).await.unwrap();
-    let worker = worker_of(&rig, options(&rig.queue, 1), step_by_step).await;
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), step_by_step).await;
     rig.until(JobState::Completed, 3).await;
     let all = journal(&rig).await;
     assert_eq!(
@@ -141,7 +142,7 @@ async fn a_job_can_wait_for_one_of_its_children_and_not_for_a_stranger() {
     let other = Queue::new(&rig.redis, QueueName::new("other").unwrap());
     rig.queue.add(job("parent", "a")).await.unwrap();
     let children = other.clone();
-    let worker = worker_of(&rig, options(&rig.queue, 1), move |claimed| {
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), move |claimed| {
         let children = children.clone();
         async move {
             let hold = &claimed.hold;
@@ -158,7 +159,7 @@ async fn a_job_can_wait_for_one_of_its_children_and_not_for_a_stranger() {
     })
     .await;
     rig.until(JobState::WaitingChildren, 1).await;
-    let children = worker_of(&rig, options(&other, 1), |_| async { done() }).await;
+    let children = worker_of(&rig.config, options(&other, 1), |_| async { done() }).await;
     rig.until(JobState::Completed, 1).await;
     worker.stop(Duration::ZERO).await;
     children.stop(Duration::ZERO).await;
@@ -168,11 +169,11 @@ async fn a_job_can_wait_for_one_of_its_children_and_not_for_a_stranger() {
 async fn a_job_whose_child_failed_cannot_wait_and_fails() {
     let rig = Rig::start().await;
     let other = Queue::new(&rig.redis, QueueName::new("other").unwrap());
-    let failing = worker_of(&rig, options(&other, 1), |_| async { Err(Failure::unrecoverable("no")) }).await;
+    let failing = worker_of(&rig.config, options(&other, 1), |_| async { Err(Failure::unrecoverable("no")) }).await;
     rig.queue.add(with("parent", "a", JobOptions { attempts: 5, ..JobOptions::default() })).await.unwrap();
     let gate = Gate::closed();
     let (children, passed) = (other.clone(), gate.clone());
-    let worker = worker_of(&rig, options(&rig.queue, 1), move |claimed| {
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), move |claimed| {
         let (children, gate) = (children.clone(), passed.clone());
         async move {
             children.add(child_of("a", "bad")).await?;
@@ -213,7 +214,7 @@ async fn a_job_that_works_on_after_it_moved_is_neither_cancelled_nor_lost() {
     let rig = Rig::start().await;
     let (gate, cancelled) = (Gate::closed(), CancellationToken::new());
     let (passed, seen) = (gate.clone(), cancelled.clone());
-    let worker = worker_of(&rig, options(&rig.queue, 2), move |claimed| {
+    let worker = worker_of(&rig.config, options(&rig.queue, 2), move |claimed| {
         let (gate, seen) = (passed.clone(), seen.clone());
         async move {
             if claimed.job.name == "hang" {
@@ -245,7 +246,7 @@ async fn what_a_moved_attempt_returns_has_no_effect_on_the_next() {
     let rig = Rig::start().await;
     let gate = Gate::closed();
     let passed = gate.clone();
-    let worker = worker_of(&rig, options(&rig.queue, 2), move |claimed| {
+    let worker = worker_of(&rig.config, options(&rig.queue, 2), move |claimed| {
         let gate = passed.clone();
         async move {
             if claimed.job.attempts_started > 1 {

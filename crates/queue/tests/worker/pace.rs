@@ -68,7 +68,7 @@ async fn jobs_that_run_go_on_while_their_worker_is_paused() {
     let rig = Rig::start().await;
     let gate = Gate::closed();
     let passed = gate.clone();
-    let worker = worker_of(&rig, options(&rig.queue, 2), move |_| {
+    let worker = worker_of(&rig.config, options(&rig.queue, 2), move |_| {
         let gate = passed.clone();
         async move {
             gate.pass().await;
@@ -111,7 +111,7 @@ async fn slots_are_added_and_taken_away_while_jobs_run() {
     let rig = Rig::start().await;
     let gate = Gate::closed();
     let passed = gate.clone();
-    let worker = worker_of(&rig, sleepy(&rig, "w", 1), move |_| {
+    let worker = worker_of(&rig.config, sleepy(&rig, "w", 1), move |_| {
         let gate = passed.clone();
         async move {
             gate.pass().await;
@@ -192,7 +192,7 @@ async fn queues_that_have_jobs_take_turns() {
     other.add_bulk(jobs("b")).await.unwrap();
     let (ran, mut order) = mpsc::unbounded_channel();
     let queues = vec![rig.queue.name().clone(), other.name().clone()];
-    let worker = worker_of(&rig, WorkerOptions { queues, ..sleepy(&rig, "one", 1) }, move |claimed| {
+    let worker = worker_of(&rig.config, WorkerOptions { queues, ..sleepy(&rig, "one", 1) }, move |claimed| {
         ran.send(claimed.queue.name().to_string()).unwrap();
         std::future::ready(done())
     })

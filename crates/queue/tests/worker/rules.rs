@@ -98,7 +98,7 @@ async fn a_job_that_was_started_too_often_fails_without_running() {
     let counted = Arc::clone(&runs);
     rig.queue.add(with("again", "a", JobOptions { attempts: 5, ..JobOptions::default() })).await.unwrap();
     let limited = WorkerOptions { max_started_attempts: Some(2), ..options(&rig.queue, 1) };
-    let worker = worker_of(&rig, limited, move |claimed| {
+    let worker = worker_of(&rig.config, limited, move |claimed| {
         let counted = Arc::clone(&counted);
         async move {
             *counted.lock().unwrap() += 1;
@@ -131,7 +131,7 @@ async fn a_job_that_says_it_moved_and_did_not_fails() {
     let rig = Rig::start().await;
     rig.queue.add(with("liar", "a", JobOptions { attempts: 5, ..JobOptions::default() })).await.unwrap();
     rig.queue.add(job("liar", "b")).await.unwrap();
-    let worker = worker_of(&rig, options(&rig.queue, 1), |_| async { Err(Failure::moved()) }).await;
+    let worker = worker_of(&rig.config, options(&rig.queue, 1), |_| async { Err(Failure::moved()) }).await;
     rig.until(JobState::Failed, 2).await;
     assert_eq!(rig.queue.job("a").await.unwrap().unwrap().attempts_made, 1);
     worker.stop(Duration::ZERO).await;
