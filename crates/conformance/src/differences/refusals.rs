@@ -23,7 +23,13 @@ pub(super) fn of_input(moment: &Moment<'_>, _: &Unequal) -> bool {
 pub(super) fn of_flows(moment: &Moment<'_>, _: &Unequal) -> bool {
     matches!(moment.operation, Operation::AddFlow(_) | Operation::AddFlows(_))
         && matches!((moment.node.0, moment.ours.0), (Answer::Done(_), Answer::Refused(-7)))
-        && moment.ours.1 == moment.before
+        && has_added_nothing(moment)
+}
+
+/// A queue that is used for the first time has its settings from then on, also when what it was used for is refused.
+fn has_added_nothing(moment: &Moment<'_>) -> bool {
+    let is_old = |key: &String| moment.before.contains_key(key) || !key.ends_with(":meta");
+    moment.ours.1.iter().filter(|(key, _)| is_old(key)).eq(moment.before)
 }
 
 pub(super) fn that_write_nothing(moment: &Moment<'_>, unequal: &Unequal) -> bool {
