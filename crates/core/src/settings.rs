@@ -59,6 +59,9 @@ pub mod vars {
         OPERATOR_HTTP_MAX_BODY_BYTES "OPERATOR_HTTP_MAX_BODY_BYTES" = "65536", "How much of a response body system.http keeps in its result, 0 to 16777216.";
         OPERATOR_HTTP_CONNECT_TIMEOUT_MS "OPERATOR_HTTP_CONNECT_TIMEOUT_MS" = "5000", "How long system.http waits for a connection, name look-up and TLS included, 1 to 600000.";
         OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt may take in all, redirects and body included, 1 to 3600000.";
+        OPERATOR_SANDBOX_TMP "OPERATOR_SANDBOX_TMP" = "the system's folder for temporary files", "Where commands get the folder that each of them has of its own.";
+        OPERATOR_SANDBOX_READ "OPERATOR_SANDBOX_READ" = "none", "Absolute paths, separated by colons, that every command may read and execute besides the system's: interpreters in unusual places.";
+        OPERATOR_SANDBOX_UIDS "OPERATOR_SANDBOX_UIDS" = "59000-59999", "The range of user ids that commands run as, each as another one, where the worker runs as root; off runs them as the worker's own user.";
         HEALTH_PORT "HEALTH_PORT" = "9090", "The port of a worker's health and metrics server; 0 picks a free one.";
         PORT "PORT" = "8080", "The port of the dispatcher; 0 picks a free one.";
         OPERATOR_BIND "OPERATOR_BIND" = "[::]", "The address both servers listen on; `[::]` takes IPv4 too.";

@@ -6,6 +6,9 @@ pub mod host;
 pub mod registry;
 pub mod rehearsal;
 
+#[cfg(target_os = "linux")]
+pub mod sandbox;
+
 pub mod system;
 
 mod excerpt;
