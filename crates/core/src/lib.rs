@@ -8,6 +8,7 @@ pub mod keep;
 pub mod options;
 pub mod priority;
 
+pub mod callback;
 pub mod flow;
 pub mod job;
 pub mod state;
@@ -21,6 +22,7 @@ pub mod settings;
 pub mod time;
 
 pub use backoff::{Backoff, BackoffKind};
+pub use callback::{Callback, CallbackAnswer, CallbackFailure};
 pub use failure::{Failure, FailureKind};
 pub use flow::FlowJob;
 pub use ids::{InvalidId, JobId, QueueName};

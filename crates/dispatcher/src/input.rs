@@ -14,5 +14,5 @@ pub(crate) use cursor::{Offset, Place};
 pub(crate) use documents::{FlowOrFlows, JobOrJobs, NewSchedulerDocument};
 pub(crate) use flows::flows;
 pub(crate) use jobs::jobs;
-pub(crate) use params::{JobPath, Limit, NamedPath, Order, Params, QueuePath};
+pub(crate) use params::{CallbackPath, JobPath, Limit, NamedPath, Order, Params, QueuePath};
 pub(crate) use schedulers::scheduler;

@@ -23,12 +23,19 @@ pub(crate) async fn require(State(app): State<App>, request: Request, next: Next
         }
         return next.run(request).await;
     };
-    let is_open = OPEN.contains(&request.uri().path());
+    let path = request.uri().path();
+    let is_open = OPEN.contains(&path) || is_callback(path);
     if is_open || given(request.headers()).any(|given| is_same(given, key.expose().as_bytes())) {
         return next.run(request).await;
     }
     let detail = "send the key as x-api-key or as Authorization: Bearer";
     Problem::new(Code::Unauthorized, detail).into_response()
+}
+
+/// Whether the address is that of a callback, which carries a token of its own.
+fn is_callback(path: &str) -> bool {
+    let segments: Vec<&str> = path.split('/').collect();
+    matches!(segments[..], ["", "queues", _, "jobs", _, "callback", _])
 }
 
 /// Whether a page that this API did not serve sends the request. A browser sends some without asking whether it may: it

@@ -52,9 +52,11 @@ codes! {
     JobNotFound NOT_FOUND "job_not_found" "There is no such job";
     SchedulerNotFound NOT_FOUND "scheduler_not_found" "There is no such scheduler";
     DeduplicationNotFound NOT_FOUND "deduplication_not_found" "No job stands for this deduplication id";
+    CallbackNotFound NOT_FOUND "callback_not_found" "No job waits for this callback";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "The address does not take this method";
     JobHeld CONFLICT "job_held" "A worker holds the job";
     JobState CONFLICT "job_state" "The job is not in the state this needs";
+    CallbackExpired GONE "callback_expired" "The callback came too late";
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "The body is too large";
     DataTooLarge PAYLOAD_TOO_LARGE "data_too_large" "The data of a job is too large";
     TooManyJobs PAYLOAD_TOO_LARGE "too_many_jobs" "The list of jobs is too long";

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use operator_core::{Failure, Job, JobId, Json, NewJob, QueueName};
+use operator_core::{Callback, Failure, Job, JobId, Json, NewJob, QueueName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -177,6 +177,29 @@ impl Context {
         values.into_iter().map(decode).collect()
     }
 
+    /// What this attempt waits with for a service to call back within `within`: the same callback each time the attempt
+    /// is run, with what came of it. Tell the service its token, and then leave with [`Context::wait_for_callback`].
+    ///
+    /// # Errors
+    /// When the host could not store it.
+    pub async fn expect_callback(&self, within: Duration) -> Result<Callback, Failure> {
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        self.host.expect_callback(now_ms().saturating_add(within_ms)).await
+    }
+
+    /// Parks the job, without a slot, until its callback comes or expires; it is then run again in this attempt. The
+    /// answer is what the function must return.
+    #[must_use = "the job has left its attempt: return this as its error"]
+    pub async fn wait_for_callback(&self, callback: &Callback) -> Failure {
+        self.host.wait_for_callback(callback.expires_ms).await.err().unwrap_or_else(Failure::moved)
+    }
+
+    /// The attempt as a W3C `traceparent`, if it is traced.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        self.host.traceparent()
+    }
+
     async fn leave(&self, to: Move) -> Failure {
         self.host.leave(to).await.err().unwrap_or_else(Failure::moved)
     }
@@ -185,4 +208,10 @@ impl Context {
     pub(crate) fn stopped(&self) -> Failure {
         Failure::retryable(format!("`{}` was stopped before its end: its worker gave the job up", self.name()))
     }
+}
+
+/// The time of this worker, epoch milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

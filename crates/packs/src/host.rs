@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use operator_core::{Failure, JobId, Json, NewJob, QueueName};
+use operator_core::{Callback, Failure, JobId, Json, NewJob, QueueName};
 
 /// Where a job goes that leaves its attempt by its own wish. The attempt does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,4 +42,14 @@ pub trait JobHost: Send + Sync {
 
     /// What the children that completed returned, by their keys (`<prefix>:<queue>:<id>`).
     fn children_values(&self) -> BoxFuture<'_, Result<BTreeMap<String, Json>, Failure>>;
+
+    /// What this attempt waits with for a service to call back: a new callback that expires at `expires_ms` (epoch
+    /// milliseconds), or the one it has already, with what came of it.
+    fn expect_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<Callback, Failure>>;
+
+    /// Parks the job until its callback comes, or `expires_ms`. The attempt does not end.
+    fn wait_for_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// The attempt as a W3C `traceparent`, if it is traced.
+    fn traceparent(&self) -> Option<String>;
 }

@@ -8,10 +8,11 @@ pub mod rehearsal;
 
 #[cfg(target_os = "linux")]
 pub mod sandbox;
-
+pub mod service;
 pub mod system;
 
 mod excerpt;
+mod outbound;
 
 pub use context::Context;
 pub use executor::Executor;

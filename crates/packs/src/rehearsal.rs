@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{self, BoxFuture};
-use operator_core::{Failure, Job, JobId, Json, NewJob, QueueName};
+use operator_core::{Callback, CallbackAnswer, Failure, Job, JobId, Json, NewJob, QueueName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Context, JobHost, Move};
@@ -46,6 +46,7 @@ struct Record {
     children: Mutex<Vec<(QueueName, NewJob)>>,
     /// What the children returned that the test says have completed.
     values: Mutex<BTreeMap<String, Json>>,
+    callback: Mutex<Option<Callback>>,
 }
 
 impl Rehearsal {
@@ -78,6 +79,19 @@ impl Rehearsal {
     pub fn with_child_value(self, key: impl Into<String>, value: impl Into<Json>) -> Self {
         held(&self.record.values).insert(key.into(), value.into());
         self
+    }
+
+    /// What the job waits with for a service to call back, if it does.
+    #[must_use]
+    pub fn callback(&self) -> Option<Callback> {
+        held(&self.record.callback).clone()
+    }
+
+    /// Does what a service does that calls back: the job's next context finds `answer`.
+    pub fn call_back(&self, answer: CallbackAnswer) {
+        if let Some(callback) = held(&self.record.callback).as_mut() {
+            callback.answer = Some(answer);
+        }
     }
 
     /// A context of the job, with the data that it was last given. All contexts of one rehearsal share its record and its cancellation.
@@ -159,6 +173,20 @@ impl JobHost for Record {
 
     fn children_values(&self) -> BoxFuture<'_, Result<BTreeMap<String, Json>, Failure>> {
         future::ready(Ok(held(&self.values).clone())).boxed()
+    }
+
+    fn expect_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<Callback, Failure>> {
+        let new = || Callback { token: "rehearsed".to_owned(), expires_ms, answer: None };
+        future::ready(Ok(held(&self.callback).get_or_insert_with(new).clone())).boxed()
+    }
+
+    fn wait_for_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<(), Failure>> {
+        held(&self.moves).push(Move::At(expires_ms));
+        future::ready(Ok(())).boxed()
+    }
+
+    fn traceparent(&self) -> Option<String> {
+        None
     }
 }
 

@@ -24,7 +24,8 @@ for _, id in ipairs(ids) do
     local fields = redis.call("HMGET", job_key, "priority", "opts", "parentKey")
     line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
     if from ~= "delayed" then
-        redis.call("HDEL", job_key, "finishedOn", "processedOn", OUTCOMES[from])
+        redis.call("HDEL", job_key, "finishedOn", "processedOn", "operator:callback", "operator:answer",
+            OUTCOMES[from])
         count_on_child(job_key, fields[3], from)
     end
     redis.call("XADD", KEYS[10], "MAXLEN", "~", meta.max_events, "*", "event", "waiting", "jobId", id, "prev", from)

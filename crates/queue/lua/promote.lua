@@ -15,10 +15,6 @@ local id, job_key = ARGV[2], ARGV[1] .. ARGV[2]
 local fields = redis.call("HMGET", job_key, "priority", "opts")
 if not fields[1] then return -1 end
 if redis.call("ZREM", KEYS[3], id) == 0 then return -3 end
-local line = new_line(KEYS[1], KEYS[2], KEYS[7])
-line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
-line.flush()
-if not is_paused_or_maxed(read_meta(KEYS[6]), KEYS[4]) then wake_now(KEYS[5]) end
-redis.call("XADD", KEYS[8], "*", "event", "waiting", "jobId", id, "prev", "delayed")
-redis.call("HSET", job_key, "delay", 0)
+local keys = { wait = KEYS[1], prioritized = KEYS[2], active = KEYS[4], marker = KEYS[5], pc = KEYS[7], events = KEYS[8] }
+let_run(keys, read_meta(KEYS[6]), id, job_key, tonumber(fields[1]) or 0, fields[2])
 return 0

@@ -25,7 +25,7 @@ elseif wanted ~= "completed" and redis.call("ZREM", KEYS[4], id) == 1 then
     from = "failed"
 end
 if not from then return -3 end
-local stale = { "finishedOn", "processedOn", OUTCOMES[from] }
+local stale = { "finishedOn", "processedOn", "operator:callback", "operator:answer", OUTCOMES[from] }
 if ARGV[4] == "1" then stale[#stale + 1] = "atm" end
 if ARGV[5] == "1" then stale[#stale + 1] = "ats" end
 redis.call("HDEL", job_key, unpack(stale))

@@ -12,6 +12,7 @@ mod queue;
 
 mod add;
 mod admin;
+mod callback;
 mod flow;
 mod gather;
 mod limits;
@@ -27,6 +28,7 @@ pub mod worker;
 
 pub use add::Added;
 pub use admin::{MAX_STEP, Progress, RemoveOptions, RetryOptions};
+pub use callback::CallbackError;
 pub use clock::{Clock, now_ms};
 pub use error::{QueueError, QueueRefusal, Refusal};
 pub use flow::{AddedFlow, FlowProducer, MAX_FLOW_JOBS};

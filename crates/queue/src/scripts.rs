@@ -125,8 +125,17 @@ script!(
     REMOVE_CHILD_DEPENDENCY = "remove_child_dependency", ["meta", "enqueue", "parent", "remove"], ["<job>"]
 );
 script!(
+    /// Notes what a job waits for.
+    EXPECT_CALLBACK = "expect_callback", [], ["<job>", "<job>:lock"]
+);
+script!(
+    /// Ends the wait of a job.
+    CALLBACK = "callback", ["meta", "enqueue", "line", "let_run"],
+    ["wait", "prioritized", "delayed", "active", "marker", "meta", "pc", "events", "<job>"]
+);
+script!(
     /// Lets a delayed job run now.
-    PROMOTE = "promote", ["meta", "enqueue", "line"],
+    PROMOTE = "promote", ["meta", "enqueue", "line", "let_run"],
     ["wait", "prioritized", "delayed", "active", "marker", "meta", "pc", "events"]
 );
 script!(
@@ -204,8 +213,10 @@ pub static ALL: &[&Script] = &[
     &ADD,
     &ADVANCE,
     &BULK,
+    &CALLBACK,
     &CHANGE_DELAY,
     &CHANGE_PRIORITY,
+    &EXPECT_CALLBACK,
     &EXTEND,
     &FINISHED,
     &FLOW,

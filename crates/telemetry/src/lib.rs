@@ -23,3 +23,4 @@ pub use listen::{ListenError, ListenSettings};
 pub use logs::{LogFormat, LogStream};
 pub use settings::{Identity, TelemetrySettings, log_older_names};
 pub use shutdown::Signals;
+pub use traces::traceparent;

@@ -9,12 +9,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use opentelemetry::trace::{TraceContextExt, TraceFlags};
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{Identity, TelemetryError};
 
@@ -36,6 +39,15 @@ pub(crate) fn provider(
         .build()
         .map_err(|error| unusable(error.to_string()))?;
     Ok(SdkTracerProvider::builder().with_resource(resource(identity)).with_batch_exporter(exporter).build())
+}
+
+/// The current span as a W3C `traceparent`, for whom this process calls. `None` without a collector.
+#[must_use]
+pub fn traceparent() -> Option<String> {
+    let context = Span::current().context();
+    let span = context.span().span_context().clone();
+    let flags = span.trace_flags() & TraceFlags::SAMPLED;
+    span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), flags.to_u8()))
 }
 
 /// What every span says about its process. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, which the SDK reads,

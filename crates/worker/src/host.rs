@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use operator_core::{Failure, JobId, Json, NewJob, QueueName};
+use operator_core::{Callback, Failure, JobId, Json, NewJob, QueueName};
 use operator_packs::{JobHost, Move};
 use operator_queue::worker::Hold;
 use operator_queue::{QueueError, Refusal};
@@ -57,6 +57,18 @@ impl JobHost for QueueHost {
 
     fn add_child(&self, queue: QueueName, child: NewJob) -> BoxFuture<'_, Result<JobId, Failure>> {
         Box::pin(async move { self.hold.add_child(queue, child).await.map_err(failure) })
+    }
+
+    fn expect_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<Callback, Failure>> {
+        Box::pin(async move { self.hold.expect_callback(expires_ms).await.map_err(failure) })
+    }
+
+    fn wait_for_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async move { self.hold.wait_for_callback(expires_ms).await.map_err(failure) })
+    }
+
+    fn traceparent(&self) -> Option<String> {
+        operator_telemetry::traceparent()
     }
 
     fn children_values(&self) -> BoxFuture<'_, Result<BTreeMap<String, Json>, Failure>> {

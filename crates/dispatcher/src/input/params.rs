@@ -18,6 +18,13 @@ pub(crate) struct JobPath {
     pub(crate) id: String,
 }
 
+/// The callback named in the path.
+pub(crate) struct CallbackPath {
+    pub(crate) queue: QueueName,
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
 /// The queue named in the path, and something in it that has a name of its own.
 pub(crate) struct NamedPath {
     pub(crate) queue: QueueName,
@@ -42,6 +49,16 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path((name, id)) = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(bad_path)?;
         Ok(Self { queue: queue(name)?, id })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CallbackPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((name, id, token)) =
+            Path::<(String, String, String)>::from_request_parts(parts, state).await.map_err(bad_path)?;
+        Ok(Self { queue: queue(name)?, id, token })
     }
 }
 

@@ -6,6 +6,7 @@ mod harness;
 mod http;
 mod worker;
 
+mod callbacks;
 mod events;
 mod flows;
 mod jobs;

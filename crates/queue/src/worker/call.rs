@@ -215,7 +215,7 @@ pub(super) async fn advance_scheduler(queue: &Queue, job: &Job) {
 }
 
 /// The pauses of a call that is repeated while the connection comes back: some three seconds in all.
-pub(super) fn reconnects() -> ExponentialBuilder {
+pub(crate) fn reconnects() -> ExponentialBuilder {
     ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter().with_max_times(6)
 }
 

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::redis::{Redis, RedisConfig, Role};
+pub(crate) use call::reconnects;
 pub use consumer::{Claimed, Consumer, HeldJob};
 use driver::Driver;
 pub use hold::Hold;

@@ -11,8 +11,8 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, Heade
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
-use crate::Context;
 use crate::executor::bad_data;
+use crate::{Context, outbound};
 
 /// The methods that make sense for a job: `CONNECT` and `TRACE` are for proxies and debuggers.
 const METHODS: [Method; 7] =
@@ -71,13 +71,9 @@ impl Request {
         })
     }
 
-    /// Method and URL for messages: what may be secret in a URL (user, password, query) is left out.
+    /// Method and URL for messages.
     pub(super) fn target(&self) -> String {
-        let mut shown = self.url.clone();
-        shown.set_query(None);
-        shown.set_fragment(None);
-        let _no_host = shown.set_username("").and_then(|()| shown.set_password(None));
-        format!("{} {shown}", self.method)
+        outbound::target(&self.method, &self.url)
     }
 }
 

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use operator_core::Failure;
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde::Serialize;
 
-use super::client::failure_of;
 use super::request::Expected;
+use crate::outbound::{Beginning, failure_of};
 
 /// How much of the body of an unexpected response the failure shows: an error page's first lines.
 const SHOWN_BYTES: usize = 512;
@@ -39,12 +37,6 @@ enum HeaderText {
     Repeated(Vec<String>),
 }
 
-/// The beginning of a body.
-struct Beginning {
-    bytes: Vec<u8>,
-    truncated: bool,
-}
-
 pub(super) async fn read(
     mut response: Response,
     expected: &Expected,
@@ -65,42 +57,6 @@ pub(super) async fn read(
     Ok(Output { status: status.as_u16(), headers, body, encoding, truncated, duration_ms })
 }
 
-impl Beginning {
-    /// Reads up to `limit` bytes; the connection is closed on a body that has more.
-    async fn read(response: &mut Response, limit: usize) -> reqwest::Result<Self> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            let room = limit - bytes.len();
-            if chunk.len() > room {
-                bytes.extend_from_slice(&chunk[..room]);
-                return Ok(Self { bytes, truncated: true });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Self { bytes, truncated: false })
-    }
-
-    /// As text if it is text, else in base64. A character that the limit cut in two is dropped.
-    fn encoded(self) -> (String, Option<&'static str>) {
-        let text_len = match std::str::from_utf8(&self.bytes) {
-            Ok(text) => text.len(),
-            Err(error) if self.truncated && error.error_len().is_none() => error.valid_up_to(),
-            Err(_) => return (STANDARD.encode(&self.bytes), Some("base64")),
-        };
-        (String::from_utf8_lossy(&self.bytes[..text_len]).into_owned(), None)
-    }
-
-    /// As the end of a failure's message.
-    fn shown(self) -> String {
-        let ellipsis = if self.truncated { "…" } else { "" };
-        match self.encoded() {
-            (_, Some(_)) => ": a body that is not text".to_owned(),
-            (text, None) if text.is_empty() => String::new(),
-            (text, None) => format!(": {text}{ellipsis}"),
-        }
-    }
-}
-
 fn headers(map: &HeaderMap) -> BTreeMap<String, HeaderText> {
     let texts = |name| map.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     map.keys()
@@ -110,26 +66,4 @@ fn headers(map: &HeaderMap) -> BTreeMap<String, HeaderText> {
             (name.to_string(), text)
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn encoded(bytes: &[u8], truncated: bool) -> (String, Option<&'static str>) {
-        Beginning { bytes: bytes.to_vec(), truncated }.encoded()
-    }
-
-    #[test]
-    fn text_stays_text_even_when_the_limit_cuts_a_character() {
-        assert_eq!(encoded("größe".as_bytes(), false), ("größe".to_owned(), None));
-        assert_eq!(encoded(&"größe".as_bytes()[..3], true), ("gr".to_owned(), None));
-    }
-
-    #[test]
-    fn what_is_not_text_is_encoded() {
-        assert_eq!(encoded(&[0xff, 0x00], false), ("/wA=".to_owned(), Some("base64")));
-        assert_eq!(encoded(&[b'a', 0xff, b'b'], true).1, Some("base64"));
-        assert_eq!(encoded(&"größe".as_bytes()[..3], false).1, Some("base64"));
-    }
 }
