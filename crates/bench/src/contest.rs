@@ -61,8 +61,11 @@ fn chosen(arguments: &Arguments) -> Vec<Workload> {
         (_, true) => When::Full,
         _ => When::Usually,
     };
-    let is_chosen = |workload: &&Workload| {
-        arguments.only.as_ref().map_or(workload.when <= latest, |only| workload.name.contains(only.as_str()))
+    let is_exact = |text: &String| workload::ALL.iter().any(|workload| workload.name == text);
+    let is_meant = |text: &String, name: &str| name == text || !is_exact(text) && name.contains(text.as_str());
+    let is_chosen = |workload: &&Workload| match &arguments.only {
+        Some(only) => only.iter().any(|text| is_meant(text, workload.name)),
+        None => workload.when <= latest,
     };
     workload::ALL.iter().filter(is_chosen).copied().collect()
 }

@@ -36,9 +36,9 @@ struct Arguments {
     /// How often each workload is run with each peer, interleaved
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only workloads whose name contains this text
-    #[arg(long)]
-    only: Option<String>,
+    /// Only the workload of this name, or those whose names contain it; several with semicolons
+    #[arg(long, value_delimiter = ';')]
+    only: Option<Vec<String>>,
     /// Only these peers
     #[arg(long, value_delimiter = ',')]
     peers: Option<Vec<String>>,

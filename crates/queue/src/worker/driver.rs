@@ -1,7 +1,8 @@
 //! The driver: claims, hands out, renews, settles. All of a worker's state belongs to this one task.
 //!
-//! Batching is natural: while one call of a queue is under way, finished jobs gather; the next call writes them all and
-//! claims as many as there are free slots. Nothing waits for a batch to fill.
+//! Batching is natural: while a call of a queue is under way, finished jobs gather; the next call writes them and claims
+//! as many as there are free slots. Nothing waits for a batch to fill, except for a second call beside one that is under
+//! way: it leaves when half of the slots have something for it, so that Redis and the jobs are busy at the same time.
 
 mod answers;
 mod jobs;
@@ -28,11 +29,14 @@ use crate::keys::connection_name;
 use crate::queue::Queue;
 use crate::redis::{Presence, Redis};
 use jobs::Finished;
-use served::{MAX_OUTCOMES, Served};
+use served::{MAX_CALLS, MAX_OUTCOMES, Served};
 use timers::Drain;
 
 /// The most jobs one call claims: Redis answers nobody else meanwhile.
 const MAX_CLAIM: usize = 500;
+/// The smallest share of the slots that is worth a call of its own: for fewer jobs Redis would pay more for the call than
+/// is won by not waiting for another.
+const MIN_SHARE: usize = 4;
 
 pub(super) struct Driver {
     terms: Arc<Terms>,
@@ -139,22 +143,44 @@ impl Driver {
         }
     }
 
-    /// Starts every call that has something to do. One settle call per queue is under way at a time.
+    /// Starts every call that has something to do. What lost claims got is found out before anything else is asked.
     fn send_calls(&mut self) {
         let now = Instant::now();
         let count = self.queues.len();
         for step in 0..count {
             let position = (self.first + step) % count;
-            if self.queues[position].is_calling || self.queues[position].is_blocked(now) {
+            if self.queues[position].is_reclaiming || self.queues[position].is_blocked(now) {
                 continue;
             }
-            if let Some(claim) = self.queues[position].lost_claim.take() {
+            if let Some(claim) = self.queues[position].lost_claims.pop() {
                 self.send_reclaim(position, claim);
-            } else if !self.queues[position].outcomes.is_empty() || self.wants_jobs(position) {
+                continue;
+            }
+            while self.is_worth_a_call(position) {
                 self.send_settle(position);
                 self.first = (position + 1) % count;
             }
         }
+    }
+
+    /// Nothing waits while no call of the queue is under way. Beside one, another carries a whole share of the slots; and
+    /// none goes beside one while a refused call is being searched for what was to blame.
+    fn is_worth_a_call(&self, position: usize) -> bool {
+        let served = &self.queues[position];
+        let (gathered, has_room) = (served.outcomes.len(), self.wants_jobs(position));
+        match served.calls {
+            0 => gathered > 0 || has_room,
+            calls if calls < MAX_CALLS && !served.is_careful() => {
+                gathered.max(if has_room { self.free() } else { 0 }) >= self.share()
+            }
+            _ => false,
+        }
+    }
+
+    /// As many jobs as one call settles or claims at most, so that those of another can run meanwhile.
+    fn share(&self) -> usize {
+        let share = self.pace.slots.div_ceil(MAX_CALLS);
+        if share < MIN_SHARE { self.pace.slots } else { share.min(MAX_CLAIM) }
     }
 
     fn wants_jobs(&self, position: usize) -> bool {
@@ -169,20 +195,22 @@ impl Driver {
     fn send_settle(&mut self, position: usize) {
         let served = &self.queues[position];
         // After a refused call outcomes go by themselves, because the claim may have been what was refused.
-        let is_careful = served.max_outcomes < MAX_OUTCOMES && !served.outcomes.is_empty();
-        let count = if self.drain.is_some() || is_careful { 0 } else { self.free().min(MAX_CLAIM) };
+        let is_by_itself = served.is_careful() && !served.outcomes.is_empty();
+        let share = self.share();
+        let count = if self.drain.is_some() || is_by_itself { 0 } else { self.free().min(share) };
+        self.claims += 1;
+        let token: Arc<str> = format!("{}:{}", self.id, self.claims).into();
         if count > 0 {
-            self.promise(position, count);
+            self.promise(position, &token, count);
             // A queue that was not asked because no slot was free stays in line for one.
             self.queues[position].is_ready = false;
             self.queues[position].asked_at = Instant::now();
         }
-        self.claims += 1;
-        let token = format!("{}:{}", self.id, self.claims).into();
+        let most = if self.drain.is_some() { MAX_OUTCOMES } else { share };
         let served = &mut self.queues[position];
         let request =
-            Settle { outcomes: served.take_outcomes(), claim: Claim { token, count, only_if_settled: false } };
-        served.is_calling = true;
+            Settle { outcomes: served.take_outcomes(most), claim: Claim { token, count, only_if_settled: false } };
+        served.calls += 1;
         let (terms, queue) = (Arc::clone(&self.terms), served.queue.clone());
         self.calls.push(Box::pin(async move {
             let answer = terms.settle(&queue, &request).await;
@@ -192,7 +220,7 @@ impl Driver {
 
     fn send_reclaim(&mut self, position: usize, claim: Claim) {
         let served = &mut self.queues[position];
-        served.is_calling = true;
+        served.is_reclaiming = true;
         let (terms, queue) = (Arc::clone(&self.terms), served.queue.clone());
         self.calls.push(Box::pin(async move {
             let answer = terms.reclaim(&queue, &claim).await;
@@ -203,7 +231,7 @@ impl Driver {
     /// Sleeps on the markers while a slot is free: a full worker learns of new jobs when it settles, and so does one that
     /// waits for the answers of all its queues. A marker that appears meanwhile stays until it is looked for.
     fn ask_waiter(&mut self) {
-        let is_waiting = self.queues.iter().all(|served| served.is_calling);
+        let is_waiting = self.queues.iter().all(Served::is_calling);
         if self.free() > 0 && !is_waiting && self.drain.is_none() {
             self.waiter.ask(self.options.idle_wait);
         }

@@ -8,6 +8,7 @@ mod batches;
 mod ends;
 mod late;
 mod leases;
+mod pairs;
 mod quiet;
 
 use std::sync::Arc;

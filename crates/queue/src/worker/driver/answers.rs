@@ -13,14 +13,14 @@ impl Driver {
     pub(super) fn on_called(&mut self, called: Called) {
         match called {
             Called::Settled { queue, request, answer } => {
-                self.queues[queue].is_calling = false;
+                self.queues[queue].calls -= 1;
                 match answer {
                     Ok(settled) => self.on_settled(queue, request, settled),
                     Err(error) => self.on_settle_failed(queue, request, &error),
                 }
             }
             Called::Reclaimed { queue, claim, answer } => {
-                self.queues[queue].is_calling = false;
+                self.queues[queue].is_reclaiming = false;
                 match answer {
                     Ok(jobs) => {
                         // The pauses between failing calls go on growing: this says nothing of those.
@@ -30,9 +30,9 @@ impl Driver {
                     Err(error) => {
                         // What it got, if anything, is recovered as stalled.
                         if error.blames_arguments() {
-                            self.end_promise(queue);
+                            self.end_promise(queue, &claim.token);
                         } else {
-                            self.queues[queue].lost_claim = Some(claim);
+                            self.queues[queue].lost_claims.push(claim);
                         }
                         self.queues[queue].pause(&error);
                     }
@@ -144,7 +144,7 @@ impl Driver {
         served.is_ready = true;
         // Also a script that failed may have claimed before.
         if request.claim.count > 0 {
-            served.lost_claim = Some(request.claim);
+            served.lost_claims.push(request.claim);
         }
         self.queues[position].pause(error);
     }

@@ -35,22 +35,37 @@ pub(super) struct Finished {
 
 impl Driver {
     /// Keeps slots for a claim of this queue.
-    pub(super) fn promise(&mut self, position: usize, slots: usize) {
+    pub(super) fn promise(&mut self, position: usize, token: &Arc<str>, slots: usize) {
         self.promised += slots;
-        self.queues[position].promise = Some(Promise { slots, until: Instant::now() + PATIENCE });
+        let promise = Promise { token: Arc::clone(token), slots, until: Instant::now() + PATIENCE };
+        self.queues[position].promises.push(promise);
     }
 
-    /// Frees the slots that are kept for this queue's claim; false when they were not kept any more.
-    pub(super) fn end_promise(&mut self, position: usize) -> bool {
-        let promise = self.queues[position].promise.take();
-        self.promised -= promise.as_ref().map_or(0, |promise| promise.slots);
-        promise.is_some()
+    /// Frees the slots that are kept for this claim of the queue; false when they were not kept any more.
+    pub(super) fn end_promise(&mut self, position: usize, token: &Arc<str>) -> bool {
+        self.end_promises(position, |promise| promise.token == *token)
+    }
+
+    /// Frees the slots of all claims of the queue that were waited for long enough.
+    pub(super) fn end_old_promises(&mut self, position: usize, now: Instant) {
+        self.end_promises(position, |promise| now >= promise.until);
+    }
+
+    fn end_promises(&mut self, position: usize, is_over: impl Fn(&Promise) -> bool) -> bool {
+        let mut freed = 0;
+        self.queues[position].promises.retain(|promise| {
+            let is_over = is_over(promise);
+            freed += if is_over { promise.slots } else { 0 };
+            !is_over
+        });
+        self.promised -= freed;
+        freed > 0
     }
 
     /// Starts what a claim got. One that was answered too late for its promise has the slots that are free by now: the
     /// rest of its jobs go back in line, as all do that come when running jobs are told to stop.
     pub(super) fn on_claimed(&mut self, position: usize, token: &Arc<str>, mut claimed: Vec<Claimed>) {
-        let is_in_time = self.end_promise(position);
+        let is_in_time = self.end_promise(position, token);
         let room = match self.is_stopping() {
             true => 0,
             false if is_in_time => claimed.len(),
@@ -93,11 +108,12 @@ impl Driver {
         }
     }
 
-    /// From now on the job's lock is renewed. If this worker still runs it under an older claim, that one was lost.
+    /// From now on the job's lock is renewed. If this worker still runs it under an older claim, that one was lost; an
+    /// older one that is decided has ended, and only its answer is not here yet.
     fn hold(&mut self, position: usize, job: &Arc<Job>, token: &Arc<str>) {
         let served = &mut self.queues[position];
         let hold = Hold::new(served.queue.clone(), Arc::clone(job), Arc::clone(token), Arc::clone(&self.terms));
-        if let Some(older) = served.leases.hold(hold) {
+        if let Some(older) = served.leases.hold(hold).filter(|older| !older.is_decided) {
             self.end_lost(position, &older);
         }
     }

@@ -25,8 +25,14 @@ const MAX_TRIES: u32 = 5;
 /// How often when it is refused for another reason, such as rights or a password that are being changed: two minutes.
 const MAX_PATIENT_TRIES: u32 = 60;
 
+/// How many calls that settle and claim are under way at a time: while Redis works on one, the jobs of the other run and
+/// their outcomes gather. A third would find both busy, and make batches smaller.
+pub(super) const MAX_CALLS: usize = 2;
+
 /// Slots kept for a claim.
 pub(super) struct Promise {
+    /// The claim's.
+    pub(super) token: Arc<str>,
     pub(super) slots: usize,
     /// Then others may have them, and what the claim got goes back in line if it finds none free.
     pub(super) until: Instant,
@@ -45,18 +51,21 @@ pub(super) struct Served {
     pub(super) tries: u32,
     /// There may be jobs to claim.
     pub(super) is_ready: bool,
-    pub(super) is_calling: bool,
+    /// How many calls that settle and claim are under way.
+    pub(super) calls: usize,
+    /// A lost claim is looked for.
+    pub(super) is_reclaiming: bool,
     /// When jobs were last asked for.
     pub(super) asked_at: Instant,
     /// Look again then: a delayed job is due, a rate limit ends, or an error has been waited out.
     pub(super) look_at: Option<Instant>,
     /// Not before: Redis did not answer, or a limit is used up.
     pub(super) blocked_until: Option<Instant>,
-    /// A claim whose answer was lost: nothing else is claimed until we know what it got. One that reaches the server
+    /// Claims whose answers were lost: nothing else is claimed until we know what they got. One that reaches the server
     /// only after that was asked holds jobs that nobody knows of; they are recovered as stalled.
-    pub(super) lost_claim: Option<Claim>,
-    /// What is kept for the claim that is under way or lost; `None` once it was waited for long enough.
-    pub(super) promise: Option<Promise>,
+    pub(super) lost_claims: Vec<Claim>,
+    /// What is kept for each claim that is under way or lost, unless it was waited for long enough.
+    pub(super) promises: Vec<Promise>,
     pub(super) pauses: ExponentialBackoff,
 }
 
@@ -70,12 +79,13 @@ impl Served {
             max_outcomes: MAX_OUTCOMES,
             tries: 0,
             is_ready: true,
-            is_calling: false,
+            calls: 0,
+            is_reclaiming: false,
             asked_at: Instant::now(),
             look_at: None,
             blocked_until: None,
-            lost_claim: None,
-            promise: None,
+            lost_claims: Vec::new(),
+            promises: Vec::new(),
             pauses: pauses(),
         }
     }
@@ -90,8 +100,19 @@ impl Served {
     }
 
     /// When something is to be done by the clock.
-    pub(super) fn waits(&self) -> [Option<Instant>; 3] {
-        [self.look_at, self.blocked_until, self.promise.as_ref().map(|promise| promise.until)]
+    pub(super) fn waits(&self) -> impl Iterator<Item = Instant> {
+        let promises = self.promises.iter().map(|promise| promise.until);
+        [self.look_at, self.blocked_until].into_iter().flatten().chain(promises)
+    }
+
+    /// Whether an answer is to come before which nothing else needs to be asked.
+    pub(super) fn is_calling(&self) -> bool {
+        self.calls > 0 || self.is_reclaiming
+    }
+
+    /// Whether a refused call is being searched for what was to blame.
+    pub(super) fn is_careful(&self) -> bool {
+        self.max_outcomes < MAX_OUTCOMES
     }
 
     /// A call with these outcomes was refused: try half of them, then those behind them.
@@ -111,10 +132,10 @@ impl Served {
         }
     }
 
-    /// The outcomes that the next call writes: at least one, and then as many as may go together.
-    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+    /// The outcomes that the next call writes: at least one, and then as many as may go together, `most` of them.
+    pub(super) fn take_outcomes(&mut self, most: usize) -> Vec<Outcome> {
         let mut bytes = 0;
-        let fitting = self.outcomes.iter().take(self.max_outcomes).take_while(|outcome| {
+        let fitting = self.outcomes.iter().take(self.max_outcomes.min(most)).take_while(|outcome| {
             bytes += outcome.bytes();
             bytes <= MAX_BYTES
         });
@@ -142,7 +163,11 @@ impl Served {
         outcomes.into_iter().for_each(|outcome| self.decide(outcome));
     }
 
+    /// Leaves the queue alone for a while. Calls that were under way together fail together, and pause it once.
     pub(super) fn pause(&mut self, error: &RedisError) {
+        if self.is_blocked(Instant::now()) {
+            return tracing::debug!(queue = %self.queue.name, %error, "cannot settle or claim");
+        }
         let pause = self.pauses.next().unwrap_or(Duration::from_secs(2));
         tracing::warn!(queue = %self.queue.name, %error, ?pause, "cannot settle or claim; trying again");
         self.blocked_until = Some(Instant::now() + pause);

@@ -62,9 +62,7 @@ impl Driver {
                 self.queues[position].look_at = None;
                 self.look_or_pass_on(position);
             }
-            if self.queues[position].promise.as_ref().is_some_and(|promise| now >= promise.until) {
-                self.end_promise(position);
-            }
+            self.end_old_promises(position, now);
             let served = &mut self.queues[position];
             if served.blocked_until.is_some_and(|at| now >= at) {
                 served.blocked_until = None;
@@ -115,7 +113,7 @@ impl Driver {
             Some(drain) => next = next.min(drain.next_stage_at()),
         }
         let neglected = self.queues.iter().map(|served| served.asked_at + self.options.idle_wait + NEGLECT);
-        let waits = self.queues.iter().flat_map(Served::waits).flatten();
+        let waits = self.queues.iter().flat_map(Served::waits);
         waits.chain(neglected).fold(next, Instant::min)
     }
 
@@ -175,7 +173,7 @@ impl Driver {
         let now = Instant::now();
         let has_stopped = self.tasks.is_empty() || drain.stage == Stage::Abandoned;
         let is_idle = has_stopped && self.promised == 0 && self.calls.is_empty();
-        let has_written = self.queues.iter().all(|served| served.outcomes.is_empty() && served.lost_claim.is_none());
+        let has_written = self.queues.iter().all(|served| served.outcomes.is_empty() && served.lost_claims.is_empty());
         let is_over = now >= drain.deadline + STOP_GRACE + LAST_WRITES;
         let is_done = is_idle && has_written;
         if !is_done && !is_over {
