@@ -18,6 +18,8 @@ pub mod record;
 
 pub mod schedule;
 
+pub mod pack;
+
 pub mod settings;
 pub mod time;
 

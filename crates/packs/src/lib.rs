@@ -6,9 +6,12 @@ pub mod host;
 pub mod registry;
 pub mod rehearsal;
 
+pub mod manifest;
+
 #[cfg(target_os = "linux")]
 pub mod sandbox;
 pub mod service;
+
 pub mod system;
 
 mod excerpt;

@@ -37,7 +37,7 @@ const BOUNDARIES: &[Boundary] = &[
 const OWNED: &[(&str, &str)] = &[("fred", "operator-queue"), ("sqlx", "operator-store")];
 
 /// What core may be made of: data and rules, nothing that does I/O, keeps time or throws dice by itself.
-const CORE_IS_MADE_OF: &[&str] = &["serde", "serde_json", "thiserror", "uuid", "jiff"];
+const CORE_IS_MADE_OF: &[&str] = &["serde", "serde_json", "thiserror", "uuid", "jiff", "jsonschema", "semver"];
 
 /// Ways to read a clock, dice or the outside world, which core leaves to its callers.
 const NOT_IN_CORE: &[&str] = &[

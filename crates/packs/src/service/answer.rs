@@ -32,10 +32,10 @@ pub(super) async fn read(mut response: Response, target: &str, max_bytes: usize)
     if status == StatusCode::ACCEPTED {
         return Ok(Answer::Accepted);
     }
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        if let Some(pause) = pause(&response) {
-            return Ok(Answer::Later(pause.min(LONGEST_PAUSE)));
-        }
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        && let Some(pause) = pause(&response)
+    {
+        return Ok(Answer::Later(pause.min(LONGEST_PAUSE)));
     }
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| is_json(kind.as_bytes()));
     let body = Beginning::read(&mut response, max_bytes).await.map_err(|error| failure_of(error, target))?;
