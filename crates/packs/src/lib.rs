@@ -9,7 +9,10 @@ pub mod rehearsal;
 pub mod manifest;
 
 #[cfg(target_os = "linux")]
+pub mod command;
+#[cfg(target_os = "linux")]
 pub mod sandbox;
+pub mod secrets;
 pub mod service;
 
 pub mod system;

@@ -37,6 +37,9 @@ pub struct Process {
 struct Body {
     child: Child,
     group: Pid,
+    /// Set when the program has ended and its group was ended with it: from then on the number may be another's.
+    is_over: bool,
+    left_others: bool,
     watching: Watching,
     guardian: Arc<Guardian>,
     folder: Folder,
@@ -78,7 +81,16 @@ impl Process {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
-            body: Some(Body { child, group, watching, guardian: Arc::clone(&sandbox.guardian), folder, _user: user }),
+            body: Some(Body {
+                child,
+                group,
+                is_over: false,
+                left_others: false,
+                watching,
+                guardian: Arc::clone(&sandbox.guardian),
+                folder,
+                _user: user,
+            }),
         })
     }
 
@@ -106,7 +118,12 @@ impl Process {
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.body_mut().child.try_wait().is_ok_and(|status| status.is_none())
+        let body = self.body_mut();
+        let is_running = body.child.try_wait().is_ok_and(|status| status.is_none());
+        if !is_running {
+            body.end_group();
+        }
+        is_running
     }
 
     /// Says that the program works on another job now, whose processor time is counted from here.
@@ -131,13 +148,15 @@ impl Process {
     pub async fn wait(&mut self) -> io::Result<Exit> {
         let body = self.body_mut();
         let status = body.child.wait().await?;
-        let left_others = body.end_group();
-        Ok(Exit { status, excess: body.watching.excess(), left_others })
+        body.end_group();
+        Ok(Exit { status, excess: body.watching.excess(), left_others: body.left_others })
     }
 
     fn signal(&self, signal: Signal) {
-        // A group that is already gone is no error.
-        let _ = kill_process_group(self.body().group, signal);
+        let body = self.body();
+        if !body.is_over {
+            let _ = kill_process_group(body.group, signal);
+        }
     }
 
     fn body(&self) -> &Body {
@@ -152,10 +171,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let Some(mut body) = self.body.take() else { return };
-        let has_ended = body.child.id().is_none();
-        if !has_ended {
-            body.end_group();
-        }
+        body.end_group();
         // Removing a folder takes as long as it is large, and must not come before the end of whoever writes to it.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
@@ -167,11 +183,14 @@ impl Drop for Process {
 }
 
 impl Body {
-    /// Ends every process of the group, and says whether there was one. A process cannot leave its group, and the kernel
-    /// lets none slip through that is being made meanwhile. The number cannot be another group's: as long as one process
-    /// of the group is there nobody else gets it, and the moment afterwards is too short to come round to it again.
-    fn end_group(&self) -> bool {
-        kill_process_group(self.group, Signal::KILL).is_ok()
+    /// Ends every process of the group, once. A process cannot leave its group, and the kernel lets none slip through that
+    /// is being made meanwhile. The number cannot be another group's: as long as one process of the group is there nobody
+    /// else gets it, and the moment after the end of the program is too short to come round to it again.
+    fn end_group(&mut self) {
+        if !self.is_over {
+            self.is_over = true;
+            self.left_others = kill_process_group(self.group, Signal::KILL).is_ok();
+        }
     }
 }
 
