@@ -57,8 +57,9 @@ pub mod vars {
         OPERATOR_HISTORY "OPERATOR_HISTORY" = "on", "on or off: whether a worker leaves the record of each finished job for the dispatchers to store.";
         OPERATOR_HISTORY_MAX_ENTRIES "OPERATOR_HISTORY_MAX_ENTRIES" = "100000", "How many batches of records may wait in Redis per queue while the database is away; beyond it the oldest are dropped, 1000 to 100000000.";
         OPERATOR_HTTP_MAX_BODY_BYTES "OPERATOR_HTTP_MAX_BODY_BYTES" = "65536", "How much of a response body system.http keeps in its result, 0 to 16777216.";
-        OPERATOR_HTTP_CONNECT_TIMEOUT_MS "OPERATOR_HTTP_CONNECT_TIMEOUT_MS" = "5000", "How long system.http waits for a connection, name look-up and TLS included, 1 to 600000.";
-        OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt may take in all, redirects and body included, 1 to 3600000.";
+        OPERATOR_HTTP_CONNECT_TIMEOUT_MS "OPERATOR_HTTP_CONNECT_TIMEOUT_MS" = "5000", "How long system.http and calls of services wait for a connection, name look-up and TLS included, 1 to 600000.";
+        OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt or one call of a service may take in all, redirects and body included, 1 to 3600000.";
+        OPERATOR_PUBLIC_URL "OPERATOR_PUBLIC_URL" = "none", "Where services reach the dispatcher, such as https://operator.example.com: what takes a job over calls back there.";
         OPERATOR_SANDBOX_TMP "OPERATOR_SANDBOX_TMP" = "the system's folder for temporary files", "Where commands get the folder that each of them has of its own.";
         OPERATOR_SANDBOX_READ "OPERATOR_SANDBOX_READ" = "none", "Absolute paths, separated by colons, that every command may read and execute besides the system's: interpreters in unusual places.";
         OPERATOR_SANDBOX_UIDS "OPERATOR_SANDBOX_UIDS" = "59000-59999", "The range of user ids that commands run as, each as another one, where the worker runs as root; off runs them as the worker's own user.";

@@ -6,12 +6,13 @@ use std::time::Duration;
 use operator_core::settings::{BadSettings, Reader, Source, Var, vars};
 use operator_core::{Json, Keep, QueueName};
 use operator_packs::SystemSettings;
+use operator_packs::service::ServiceSettings;
 use operator_queue::RedisConfig;
 use operator_queue::worker::{RateLimit, WorkerOptions};
 use operator_telemetry::{ListenSettings, TelemetrySettings};
 
 /// The variables a worker reads, in the order of the reference.
-const READ: [&Var; 30] = [
+const READ: [&Var; 31] = [
     &vars::REDIS_URL,
     &vars::REDIS_CA,
     &vars::OPERATOR_PREFIX,
@@ -33,6 +34,7 @@ const READ: [&Var; 30] = [
     &vars::OPERATOR_HTTP_MAX_BODY_BYTES,
     &vars::OPERATOR_HTTP_CONNECT_TIMEOUT_MS,
     &vars::OPERATOR_HTTP_TIMEOUT_MS,
+    &vars::OPERATOR_PUBLIC_URL,
     &vars::HEALTH_PORT,
     &vars::OPERATOR_BIND,
     &vars::LOG_LEVEL,
@@ -55,6 +57,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// The limits of the `system` pack.
     pub system: SystemSettings,
+    /// What the services of packs share.
+    pub services: ServiceSettings,
     /// Where its health server listens.
     pub listen: ListenSettings,
     /// What it logs and traces.
@@ -70,11 +74,13 @@ impl Settings {
     /// [`BadSettings`] with everything that cannot be used.
     pub fn read(source: &dyn Source) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(source);
+        let system = SystemSettings::read(&mut reader);
         let settings = Self {
             redis: RedisConfig::read(&mut reader),
             options: options(&mut reader),
             drain_timeout: ms(&mut reader, &vars::OPERATOR_DRAIN_TIMEOUT_MS, 20_000, 0),
-            system: SystemSettings::read(&mut reader),
+            services: ServiceSettings::read(&mut reader, &system),
+            system,
             listen: ListenSettings::read(&mut reader, &vars::HEALTH_PORT, 9090),
             telemetry: TelemetrySettings::read(&mut reader),
             older_names: Vec::new(),
@@ -287,6 +293,7 @@ mod tests {
             ("OPERATOR_HISTORY", "maybe"),
             ("OPERATOR_HISTORY_MAX_ENTRIES", "1"),
             ("OPERATOR_HTTP_TIMEOUT_MS", "0"),
+            ("OPERATOR_PUBLIC_URL", "operator.example.com"),
             ("HEALTH_PORT", "70000"),
             ("OPERATOR_BIND", "everywhere"),
             ("LOG_LEVEL", "verbose"),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use operator_core::settings::{Reader, vars};
 use operator_core::time::iso;
 use operator_core::{Callback, CallbackAnswer, Failure, Json};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -23,7 +24,7 @@ use self::client::ServiceClient;
 pub use self::signature::SigningKey;
 use crate::context::now_ms;
 use crate::outbound::{failure_of, target};
-use crate::{Context, Executor};
+use crate::{Context, Executor, SystemSettings};
 
 /// How often a service may put one attempt off with `Retry-After` before that counts as its failure.
 const MAX_PAUSES: u32 = 100;
@@ -54,6 +55,21 @@ pub struct ServiceSettings {
     pub timeout: Duration,
     /// Where services reach the dispatcher, such as `https://operator.example.com`: callbacks go there.
     pub public_url: Option<Url>,
+}
+
+impl ServiceSettings {
+    /// Reads `OPERATOR_PUBLIC_URL` and takes the time limits from what `system.http` has; what is wrong the reader
+    /// reports.
+    pub fn read(reader: &mut Reader<'_>, system: &SystemSettings) -> Self {
+        let public_url = reader.text(&vars::OPERATOR_PUBLIC_URL).and_then(|text| match Url::parse(&text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
+            _ => {
+                reader.problem(&vars::OPERATOR_PUBLIC_URL, format!("`{text}` is not a URL of http or https"));
+                None
+            }
+        });
+        Self { connect_timeout: system.http_connect_timeout, timeout: system.http_timeout, public_url }
+    }
 }
 
 /// Runs jobs by posting them. Cheap to clone.
