@@ -71,11 +71,18 @@ pub enum Protection {
     Filesystem,
     /// Only the ports it names can be connected or bound.
     Network,
-    /// Calls to the system that no job needs are refused.
+    /// Calls to the system that no job needs are refused, and none of its processes can get away.
     Syscalls,
+    /// No signal of it reaches a process outside.
+    Signals,
+    /// It runs as a user of its own, which has nothing else.
+    User,
 }
 
 impl Protection {
+    /// Every protection, in the order in which they are told.
+    pub const ALL: [Self; 5] = [Self::Filesystem, Self::Network, Self::Syscalls, Self::Signals, Self::User];
+
     /// The word for it in manifests and messages.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -83,6 +90,8 @@ impl Protection {
             Self::Filesystem => "filesystem",
             Self::Network => "network",
             Self::Syscalls => "syscalls",
+            Self::Signals => "signals",
+            Self::User => "user",
         }
     }
 }

@@ -61,8 +61,9 @@ pub mod vars {
         OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt or one call of a service may take in all, redirects and body included, 1 to 3600000.";
         OPERATOR_PUBLIC_URL "OPERATOR_PUBLIC_URL" = "none", "Where services reach the dispatcher, such as https://operator.example.com: what takes a job over calls back there.";
         OPERATOR_SANDBOX_TMP "OPERATOR_SANDBOX_TMP" = "the system's folder for temporary files", "Where commands get the folder that each of them has of its own.";
-        OPERATOR_SANDBOX_READ "OPERATOR_SANDBOX_READ" = "none", "Absolute paths, separated by colons, that every command may read and execute besides the system's: interpreters in unusual places.";
+        OPERATOR_SANDBOX_READ "OPERATOR_SANDBOX_READ" = "none: the system's programs and libraries alone", "Absolute paths, separated by colons, that every command may read and execute besides the system's: interpreters in unusual places.";
         OPERATOR_SANDBOX_UIDS "OPERATOR_SANDBOX_UIDS" = "59000-59999", "The range of user ids that commands run as, each as another one, where the worker runs as root; off runs them as the worker's own user.";
+        OPERATOR_SECRETS_DIR "OPERATOR_SECRETS_DIR" = "none: secrets come from the environment alone", "A folder of secrets for packs, one file each, called as the secret is.";
         HEALTH_PORT "HEALTH_PORT" = "9090", "The port of a worker's health and metrics server; 0 picks a free one.";
         PORT "PORT" = "8080", "The port of the dispatcher; 0 picks a free one.";
         OPERATOR_BIND "OPERATOR_BIND" = "[::]", "The address both servers listen on; `[::]` takes IPv4 too.";

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::manifest::Limits;
+
 /// How much a program may say about one job. What exceeds a bound ends the program and fails the attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
@@ -20,7 +22,22 @@ pub struct Bounds {
 /// Enough for a talkative job; little enough for a hundred of them in the memory of one worker.
 impl Default for Bounds {
     fn default() -> Self {
-        Self { line_bytes: 1 << 20, output_bytes: 4 << 20, log_lines: 1000, result_bytes: 1 << 20, children: 1000 }
+        Self::of(&Limits::default())
+    }
+}
+
+impl Bounds {
+    /// As a manifest states them.
+    #[must_use]
+    pub fn of(limits: &Limits) -> Self {
+        let bytes = |kb: u64| usize::try_from(kb << 10).unwrap_or(usize::MAX);
+        Self {
+            line_bytes: bytes(limits.line_kb),
+            output_bytes: limits.output_kb << 10,
+            log_lines: limits.log_lines,
+            result_bytes: bytes(limits.result_kb),
+            children: limits.children,
+        }
     }
 }
 

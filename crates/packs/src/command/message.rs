@@ -60,16 +60,18 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// One line, however the data was written: a line break cannot stand inside a text of JSON, only between its parts.
+    /// One line, however the data was written. Between its parts a line break is a blank; what ends a line for JavaScript
+    /// and for nobody else can only stand inside a text, where it is escaped.
     pub(super) fn line(&self) -> Vec<u8> {
-        let mut line = serde_json::to_vec(self).expect("texts, numbers and JSON can be JSON");
-        for byte in &mut line {
-            if matches!(byte, b'\n' | b'\r') {
-                *byte = b' ';
-            }
+        let mut line = serde_json::to_string(self).expect("texts, numbers and JSON can be JSON");
+        if line.contains(['\n', '\r']) {
+            line = line.replace(['\n', '\r'], " ");
         }
-        line.push(b'\n');
-        line
+        if line.contains(['\u{2028}', '\u{2029}']) {
+            line = line.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+        }
+        line.push('\n');
+        line.into_bytes()
     }
 }
 
@@ -218,12 +220,12 @@ mod tests {
     #[test]
     fn a_job_is_one_line_whatever_its_data_looks_like() {
         let mut job = Job::blank(QueueName::new("q").unwrap(), JobId::from_wire("7"));
-        job.data = Json::parse("{\n  \"a\": \"x\\ny\"\r\n}").unwrap();
+        job.data = Json::parse("{\n  \"a\": \"x\\ny\u{2028}\"\r\n}").unwrap();
         let line = Document::of(&job, "/tmp/x", &Around::default()).line();
         let text = std::str::from_utf8(&line).unwrap();
-        assert_eq!(text.matches('\n').count(), 1);
+        assert_eq!((text.matches('\n').count(), text.matches('\u{2028}').count()), (1, 0));
         let read: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!((&read["data"], &read["protocol"]), (&json!({"a": "x\ny"}), &json!(1)));
+        assert_eq!((&read["data"], &read["protocol"]), (&json!({"a": "x\ny\u{2028}"}), &json!(1)));
         assert_eq!((&read["attempt"], &read["maxAttempts"], &read["tmp"]), (&json!(1), &json!(1), &json!("/tmp/x")));
     }
 

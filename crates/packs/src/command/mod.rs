@@ -5,6 +5,7 @@
 //! end means in [`outcome`]; what holds the program is left to the sandbox.
 
 mod bounds;
+mod job_program;
 mod message;
 mod outcome;
 mod pipes;
@@ -13,54 +14,29 @@ mod speaker;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use operator_core::pack::Protection;
 use operator_core::settings::Secret;
 use operator_core::{Failure, Json};
 use thiserror::Error;
 
 pub use bounds::{Bounds, Persistent};
+pub use job_program::JobProgram;
 pub use message::PROTOCOL;
 pub use outcome::{EXIT_LATER, EXIT_RATE_LIMITED, EXIT_UNRECOVERABLE, EXIT_WAIT};
 
-use crate::sandbox::{Grants, Limits, Plan, Program, Protection, Sandbox, SandboxError};
+use crate::manifest::JobTypeSpec;
+use crate::sandbox::{Plan, Program, Sandbox, SandboxError};
 use crate::secrets::{Redactor, SecretError, Secrets};
 use crate::{Context, Executor};
 use message::{Around, Document};
 use pool::Pool;
 use speaker::Speaker;
 use talk::{Ended, Talk};
-
-/// What a manifest says of a job type that a program runs.
-#[derive(Debug, Clone, Default)]
-pub struct CommandSpec {
-    /// A name to be looked up, or a path in the folder of the pack.
-    pub program: String,
-    /// What it is called with.
-    pub args: Vec<String>,
-    /// The folder of the pack.
-    pub folder: PathBuf,
-    /// How long it may tidy up after it was told to stop.
-    pub grace: Duration,
-    /// Set when one program runs many jobs, one after the other.
-    pub persistent: Option<Persistent>,
-    /// Variables of the worker's environment that are passed on.
-    pub env: Vec<String>,
-    /// Secrets that it is given, as variables of its environment.
-    pub secrets: Vec<String>,
-    /// What it may reach.
-    pub grants: Grants,
-    /// How much it may use.
-    pub limits: Limits,
-    /// How much it may say.
-    pub bounds: Bounds,
-    /// The protections without which it must not run.
-    pub require: BTreeSet<Protection>,
-}
 
 /// Why a job type cannot be run by its program.
 #[derive(Debug, Error)]
@@ -92,13 +68,21 @@ impl Command {
     ///
     /// # Errors
     /// [`CommandError`], before any job is claimed.
-    pub fn new(sandbox: &Sandbox, secrets: &Secrets, spec: CommandSpec) -> Result<Self, CommandError> {
+    pub fn new(sandbox: &Sandbox, secrets: &Secrets, spec: JobProgram) -> Result<Self, CommandError> {
         let (env, redactor) = environment(&spec, secrets)?;
-        let CommandSpec { program, args, folder, grace, persistent, grants, limits, bounds, require, .. } = spec;
+        let JobProgram { program, args, folder, grace, persistent, grants, limits, bounds, require, .. } = spec;
         let plan = sandbox.plan(Program { program, args, folder, env, grants, limits, require })?;
         let pool = persistent.map(|persistent| Pool::new(persistent, grace));
         let inner = Inner { sandbox: sandbox.clone(), plan: Arc::new(plan), redactor, bounds, grace, pool };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The executor of a job type of a manifest; nothing when no program runs it.
+    ///
+    /// # Errors
+    /// [`CommandError`], before any job is claimed.
+    pub fn of(sandbox: &Sandbox, secrets: &Secrets, job_type: &JobTypeSpec) -> Result<Option<Self>, CommandError> {
+        JobProgram::of(job_type).map(|program| Self::new(sandbox, secrets, program)).transpose()
     }
 
     /// The protections that the program has.
@@ -174,7 +158,7 @@ async fn around(context: &Context) -> Result<Around, Failure> {
 }
 
 /// The environment of the program, and what knows its secrets.
-fn environment(spec: &CommandSpec, secrets: &Secrets) -> Result<(BTreeMap<String, Secret>, Redactor), SecretError> {
+fn environment(spec: &JobProgram, secrets: &Secrets) -> Result<(BTreeMap<String, Secret>, Redactor), SecretError> {
     let mut granted = BTreeMap::new();
     for name in &spec.secrets {
         let secret = secrets.get(name)?;

@@ -205,6 +205,8 @@ impl Check<'_> {
             program,
             args: raw.args,
             persistent: raw.persistent,
+            idle: Duration::from_millis(raw.idle_ms),
+            max_jobs: raw.max_jobs,
             grace: Duration::from_millis(raw.grace_ms),
         }))
     }

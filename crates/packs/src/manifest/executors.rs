@@ -35,6 +35,10 @@ pub struct CommandSpec {
     pub args: Vec<String>,
     /// Whether one process runs many jobs in turn.
     pub persistent: bool,
+    /// After how long without a job such a process is stopped.
+    pub idle: Duration,
+    /// After how many jobs it is replaced.
+    pub max_jobs: u64,
     /// How long it may take to end when it is asked to, before it is killed.
     pub grace: Duration,
 }

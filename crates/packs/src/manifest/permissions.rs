@@ -30,9 +30,9 @@ pub struct Permissions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Memory of each process, MiB.
+    /// Memory, of each process and of all together, MiB.
     pub memory_mb: u64,
-    /// Time on a processor of each process, seconds.
+    /// Time on processors of one job, seconds.
     pub cpu_seconds: u64,
     /// Processes and threads at a time.
     pub processes: u64,
@@ -40,12 +40,34 @@ pub struct Limits {
     pub open_files: u64,
     /// The largest file it may write, MiB.
     pub file_size_mb: u64,
+    /// All files in its own temporary folder, MiB.
+    pub folder_mb: u64,
     /// How much it may print, KiB.
     pub output_kb: u64,
+    /// One line of that, KiB.
+    pub line_kb: u64,
+    /// Its result, KiB.
+    pub result_kb: u64,
+    /// Lines it may add to the log of its job.
+    pub log_lines: u64,
+    /// Jobs it may add.
+    pub children: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_mb: 512, cpu_seconds: 60, processes: 32, open_files: 256, file_size_mb: 64, output_kb: 1024 }
+        Self {
+            memory_mb: 512,
+            cpu_seconds: 60,
+            processes: 32,
+            open_files: 256,
+            file_size_mb: 64,
+            folder_mb: 256,
+            output_kb: 4096,
+            line_kb: 1024,
+            result_kb: 1024,
+            log_lines: 1000,
+            children: 1000,
+        }
     }
 }

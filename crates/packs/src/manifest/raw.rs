@@ -68,6 +68,20 @@ pub(super) struct RawCommand {
     pub(super) persistent: bool,
     #[serde(default = "grace_ms")]
     pub(super) grace_ms: u64,
+    #[serde(default = "idle_ms")]
+    pub(super) idle_ms: u64,
+    #[serde(default = "max_jobs")]
+    pub(super) max_jobs: u64,
+}
+
+/// Long enough for a queue that is busy now and then, short enough that memory comes back.
+fn idle_ms() -> u64 {
+    60_000
+}
+
+/// Now and then, for programs that lose a little memory with each job.
+fn max_jobs() -> u64 {
+    100_000
 }
 
 /// Long enough to write down what was reached, short of a platform's own patience.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::Protection;
+use operator_core::pack::Protection;
 
 /// Why a program cannot be run.
 #[derive(Debug, Error)]

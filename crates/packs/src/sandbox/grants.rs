@@ -46,7 +46,7 @@ impl Default for Limits {
         Self {
             memory_bytes: 512 << 20,
             cpu_seconds: 60,
-            processes: 64,
+            processes: 32,
             open_files: 256,
             file_bytes: 64 << 20,
             folder_bytes: 256 << 20,

@@ -1,56 +1,19 @@
 //! Which protections there are, and which of them this machine can give.
 
+use operator_core::pack::Protection;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::{Grants, confine};
 
-/// A protection that a pack can require.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Protection {
-    /// Only what was granted can be read, written and executed (Landlock).
-    Filesystem,
-    /// Only the TCP ports that were granted can be reached (Landlock), or no network at all (seccomp).
-    Network,
-    /// System calls that no pack needs are refused (seccomp); a program cannot leave its process group.
-    Syscalls,
-    /// No signal reaches a process outside (Landlock, or a user of its own).
-    Signals,
-    /// Each program runs as a user of its own, which has nothing else.
-    User,
-}
-
-impl Protection {
-    /// Every protection, in the order in which they are told.
-    pub const ALL: [Self; 5] = [Self::Filesystem, Self::Network, Self::Syscalls, Self::Signals, Self::User];
-
-    /// Its name in a manifest.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Filesystem => "filesystem",
-            Self::Network => "network",
-            Self::Syscalls => "syscalls",
-            Self::Signals => "signals",
-            Self::User => "user",
-        }
-    }
-
-    /// The protection of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|protection| protection.name() == name)
-    }
-
-    /// What would have to be different for it to be there.
-    pub(super) fn wanted(self) -> &'static str {
-        match self {
-            Self::Filesystem => "it needs Landlock, Linux 5.13 or newer",
-            Self::Network => "ports need Landlock of Linux 6.7 or newer, no network needs seccomp",
-            Self::Syscalls => "it needs seccomp filters",
-            Self::Signals => "it needs Landlock of Linux 6.12 or newer, or users of their own",
-            Self::User => {
-                "it needs a worker that runs as root with OPERATOR_SANDBOX_UIDS, and a pack that other users can read"
-            }
+/// What would have to be different for `protection` to be there.
+pub(super) fn wanted(protection: Protection) -> &'static str {
+    match protection {
+        Protection::Filesystem => "it needs Landlock, Linux 5.13 or newer",
+        Protection::Network => "ports need Landlock of Linux 6.7 or newer, no network needs seccomp",
+        Protection::Syscalls => "it needs seccomp filters",
+        Protection::Signals => "it needs Landlock of Linux 6.12 or newer, or users of their own",
+        Protection::User => {
+            "it needs a worker that runs as root with OPERATOR_SANDBOX_UIDS, and a pack that other users can read"
         }
     }
 }
@@ -110,13 +73,5 @@ mod tests {
         assert!(!kernel.provides(Protection::Network, &https, false));
         assert!(!kernel.provides(Protection::Signals, &https, false));
         assert!(kernel.provides(Protection::Signals, &https, true));
-    }
-
-    #[test]
-    fn a_protection_is_found_by_the_name_it_has_in_a_manifest() {
-        for protection in Protection::ALL {
-            assert_eq!(Protection::named(protection.name()), Some(protection));
-        }
-        assert_eq!(Protection::named("magic"), None);
     }
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use error::SandboxError;
 pub use grants::{Grants, Limits};
-pub use kernel::{Kernel, Protection};
+pub use kernel::Kernel;
 pub use plan::{Plan, Program};
 pub use process::{Exit, Process};
 pub use settings::SandboxSettings;
@@ -37,6 +37,7 @@ pub use watch::Excess;
 
 use folder::Folders;
 use guardian::Guardian;
+use operator_core::pack::Protection;
 use spawner::Spawner;
 use users::Users;
 use watch::Watch;

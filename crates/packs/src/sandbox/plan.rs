@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use operator_core::pack::Protection;
 use operator_core::settings::Secret;
 use seccompiler::BpfProgram;
 
 use super::users::Users;
-use super::{Grants, Kernel, Limits, Protection, SandboxError, SandboxSettings, paths, syscalls};
+use super::{Grants, Kernel, Limits, SandboxError, SandboxSettings, kernel as kernels, paths, syscalls};
 
 /// What a manifest says about a program.
 #[derive(Debug, Clone, Default)]
@@ -64,10 +65,14 @@ impl Plan {
             return Err(SandboxError::Unreadable(program));
         }
         let as_user = users.are_own() && [&folder, &program].into_iter().all(|path| paths::is_open_to_all(path));
+        if users.are_own() && !as_user {
+            let folder = folder.display();
+            tracing::warn!(%folder, "a pack that other users cannot read runs as root without rights, not as another user");
+        }
         let provides = |protection: &Protection| kernel.provides(*protection, &grants, as_user);
         let protections = Protection::ALL.into_iter().filter(provides).collect::<BTreeSet<_>>();
         if let Some(&protection) = require.difference(&protections).next() {
-            return Err(SandboxError::Missing { protection, reason: protection.wanted() });
+            return Err(SandboxError::Missing { protection, reason: kernels::wanted(protection) });
         }
         let filters = if kernel.has_seccomp { syscalls::filters(&grants)? } else { Vec::new() };
         Ok(Self { program, args, folder, env, readable, grants, limits, filters, has_landlock, as_user, protections })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use operator_core::{Failure, Json};
-use operator_packs::command::{Command, CommandSpec, Persistent};
+use operator_packs::command::{Command, JobProgram, Persistent};
 use operator_packs::sandbox::{Sandbox, SandboxSettings};
 use operator_packs::secrets::Secrets;
 use operator_packs::{Executor, Rehearsal};
@@ -39,40 +39,40 @@ impl Bench {
     }
 
     /// A job type that a script runs.
-    pub(crate) fn spec(&self, interpreter: &str, text: &str) -> CommandSpec {
+    pub(crate) fn spec(&self, interpreter: &str, text: &str) -> JobProgram {
         let script = PathBuf::from(format!("{interpreter}-{}", fs::read_dir(self.place.path()).unwrap().count()));
         let path = self.place.path().join(&script);
         fs::write(&path, text).unwrap();
         fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
-        CommandSpec {
+        JobProgram {
             program: interpreter.to_owned(),
             args: vec![script.to_str().unwrap().to_owned()],
             folder: self.place.path().to_owned(),
             grace: Duration::from_secs(5),
-            ..CommandSpec::default()
+            ..JobProgram::default()
         }
     }
 
-    pub(crate) fn shell(&self, text: &str) -> CommandSpec {
+    pub(crate) fn shell(&self, text: &str) -> JobProgram {
         self.spec("sh", text)
     }
 
-    pub(crate) fn python(&self, text: &str) -> CommandSpec {
+    pub(crate) fn python(&self, text: &str) -> JobProgram {
         self.spec("python3", &format!("{PYTHON}{text}"))
     }
 
     /// A job type whose one program runs one job after the other.
-    pub(crate) fn python_for_many(&self, text: &str) -> CommandSpec {
+    pub(crate) fn python_for_many(&self, text: &str) -> JobProgram {
         let persistent = Some(Persistent { processes: 1, ..Persistent::default() });
-        CommandSpec { persistent, ..self.python(text) }
+        JobProgram { persistent, ..self.python(text) }
     }
 
-    pub(crate) fn command(&self, spec: CommandSpec) -> Command {
+    pub(crate) fn command(&self, spec: JobProgram) -> Command {
         Command::new(&self.sandbox, &self.secrets, spec).unwrap()
     }
 
     /// Runs one job with `{"n": 1}` and says what it reported.
-    pub(crate) async fn run(&self, spec: CommandSpec) -> (Result<Json, Failure>, Rehearsal) {
+    pub(crate) async fn run(&self, spec: JobProgram) -> (Result<Json, Failure>, Rehearsal) {
         run(&self.command(spec), json!({"n": 1})).await
     }
 }

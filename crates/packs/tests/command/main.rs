@@ -5,6 +5,7 @@
 mod attacks;
 mod bench;
 mod ends;
+mod hello;
 mod once;
 mod persistent;
 mod secrets;

@@ -55,7 +55,7 @@ async fn a_secret_is_given_to_whom_it_was_granted_and_stored_nowhere() {
 #[tokio::test]
 async fn a_job_type_whose_secret_is_missing_or_the_workers_own_is_refused() {
     let bench = bench();
-    let refused = |change: fn(&mut operator_packs::command::CommandSpec)| {
+    let refused = |change: fn(&mut operator_packs::command::JobProgram)| {
         let mut spec = bench.shell("true");
         change(&mut spec);
         match Command::new(&bench.sandbox, &bench.secrets, spec) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use operator_core::pack::Protection;
 use operator_core::settings::Secret;
-use operator_packs::sandbox::{Kernel, Program, Protection, SandboxError};
+use operator_packs::sandbox::{Kernel, Program, SandboxError};
 
 use crate::harness::{Bench, is_empty, until};
 
