@@ -4,6 +4,7 @@
 //! suffix would overwrite the queue. BullMQ accepts such ids and breaks; we refuse them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -120,10 +121,10 @@ pub fn check_length(what: &'static str, text: &str) -> Result<(), InvalidId> {
     if text.len() > MAX_BYTES { Err(InvalidId::TooLong { what, bytes: text.len() }) } else { Ok(()) }
 }
 
-/// The name of a queue: not empty, no colon, no control character.
+/// The name of a queue: not empty, no colon, no control character. Every job has it, so its clones share the text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct QueueName(String);
+pub struct QueueName(Arc<str>);
 
 impl QueueName {
     /// Checks `name`.
@@ -136,7 +137,7 @@ impl QueueName {
         if name.contains(':') {
             return Err(InvalidId::ColonInQueue { name });
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// The name as text.
@@ -156,7 +157,7 @@ impl TryFrom<String> for QueueName {
 
 impl From<QueueName> for String {
     fn from(name: QueueName) -> Self {
-        name.0
+        name.as_str().to_owned()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A handle on one queue: what producers and administrators do with it lives in the modules beside this one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use operator_core::QueueName;
@@ -8,7 +9,7 @@ use operator_core::ids::is_taken;
 
 use crate::error::{QueueError, Refusal};
 use crate::keys::{Keys, registry, slot};
-use crate::redis::{Arg, Redis, RedisError, Reply};
+use crate::redis::{Arg, Redis, RedisError, Reply, ScriptKeys};
 use crate::scripts::Script;
 
 /// The `version` that a queue's `meta` carries, so that BullMQ's tools know how to read it.
@@ -30,6 +31,8 @@ pub struct Queue {
     pub(crate) name: QueueName,
     pub(crate) keys: Arc<Keys>,
     pub(crate) max_data_bytes: u64,
+    /// The keys that scripts without a job's own are called with, made by the first call of each; all handles share them.
+    script_keys: Arc<Mutex<HashMap<&'static str, ScriptKeys>>>,
 }
 
 impl Queue {
@@ -37,7 +40,7 @@ impl Queue {
     #[must_use]
     pub fn new(redis: &Redis, name: QueueName) -> Self {
         let keys = Arc::new(Keys::new(redis.prefix(), &name));
-        Self { redis: redis.clone(), name, keys, max_data_bytes: MAX_DATA_BYTES }
+        Self { redis: redis.clone(), name, keys, max_data_bytes: MAX_DATA_BYTES, script_keys: Arc::default() }
     }
 
     /// The same queue with another limit on the data of a job, in bytes.
@@ -127,7 +130,15 @@ impl Queue {
             Some(rest) => [self.keys.prefix(), job.unwrap_or_default(), rest].concat(),
             None => self.keys.key(suffix),
         };
-        self.redis.script(script, script.keys.iter().map(key).collect(), args).await
+        let make = || script.keys.iter().map(key).collect::<ScriptKeys>();
+        let keys = match job {
+            Some(_) => make(),
+            None => {
+                let mut made = self.script_keys.lock().unwrap_or_else(PoisonError::into_inner);
+                made.entry(script.name).or_insert_with(make).clone()
+            }
+        };
+        self.redis.script(script, keys, args).await
     }
 
     /// Calls a script that answers with a code about one job. A key that is no job's is not touched.

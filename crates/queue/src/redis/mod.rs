@@ -22,6 +22,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
 use fred::bytes_utils::Str;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface, LuaInterface};
@@ -63,6 +64,16 @@ struct Connection {
     gatherings: Gatherings,
     /// Where the client lives. The last handle may be dropped elsewhere, and later.
     runtime: Handle,
+}
+
+/// The keys that a script is called with. All calls with one of these share the bytes.
+#[derive(Clone)]
+pub(crate) struct ScriptKeys(Arc<[Bytes]>);
+
+impl FromIterator<String> for ScriptKeys {
+    fn from_iter<I: IntoIterator<Item = String>>(keys: I) -> Self {
+        Self(keys.into_iter().map(Bytes::from).collect())
+    }
 }
 
 /// What commands go over.
@@ -152,20 +163,21 @@ impl Redis {
     pub(crate) async fn script(
         &self,
         script: &'static Script,
-        keys: Vec<String>,
+        keys: ScriptKeys,
         args: Vec<Arg>,
     ) -> Result<Reply, RedisError> {
         let started = Instant::now();
-        let slot = keys.first().map(|key| keys::slot(key));
         let args: Vec<Value> = args.into_iter().map(|arg| arg.0).collect();
         let answer = match &self.0.line {
             Line::Single(client) => evaluate(client, script, keys, args).await,
             Line::Cluster(cluster) => {
+                let slot = keys.0.first().map(|key| keys::slot(&String::from_utf8_lossy(key)));
                 let send = |client| {
                     let (keys, args) = (keys.clone(), args.clone());
                     async move { evaluate(&client, script, keys, args).await }
                 };
-                cluster.call(slot, send).await
+                // Boxed, so that the calls to a single server need no room for it.
+                Box::pin(cluster.call(slot, send)).await
             }
         };
         metrics::histogram!("operator_redis_call_seconds", "script" => script.name).record(started.elapsed());
@@ -367,15 +379,15 @@ fn report(client: &Client, on_loss: impl Fn() + Send + 'static) {
 async fn evaluate(
     client: &Client,
     script: &'static Script,
-    keys: Vec<String>,
+    keys: ScriptKeys,
     args: Vec<Value>,
 ) -> Result<Value, fred::error::Error> {
     let digest = Str::from_static(DIGESTS[script.name].as_str());
+    let named = || keys.0.iter().cloned().map(Key::from).collect::<Vec<Key>>();
     // What is kept for a second call shares the bytes.
-    let keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
-    let answer: Result<Value, _> = client.evalsha(digest, keys.clone(), args.clone()).await;
+    let answer: Result<Value, _> = client.evalsha(digest, named(), args.clone()).await;
     if answer.as_ref().is_err_and(|error| error.details().starts_with("NOSCRIPT")) {
-        return client.eval(Str::from_static(script.text), keys, args).await;
+        return Box::pin(client.eval(Str::from_static(script.text), named(), args)).await;
     }
     answer
 }

@@ -17,7 +17,7 @@ impl Reply {
     /// The answer as text, with what is not UTF-8 replaced. `None` for nil and lists.
     pub(crate) fn text(&self) -> Option<String> {
         match &self.0 {
-            Value::String(text) => Some(text.to_string()),
+            Value::String(text) => Some(str::to_owned(text)),
             Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
             Value::Integer(number) => Some(number.to_string()),
             Value::Double(number) => Some(number.to_string()),

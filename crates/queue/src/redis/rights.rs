@@ -81,7 +81,8 @@ impl Redis {
             self.command("BZPOPMIN", vec![trial(self.prefix()).into(), "0.001".into()]).await?;
         }
         let words = words.into_iter().map(Arg::from).collect();
-        let refused = self.script(&scripts::RIGHTS, vec![trial(self.prefix())], words).await?.into_texts();
+        let refused =
+            self.script(&scripts::RIGHTS, std::iter::once(trial(self.prefix())).collect(), words).await?.into_texts();
         if refused.is_empty() {
             return Ok(());
         }
