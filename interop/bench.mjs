@@ -61,12 +61,16 @@ const operations = {
     await events.waitUntilReady();
   },
 
-  stopWorker: async () => {
-    await worker?.close();
-    worker = undefined;
+  notes: async () => {
     const noted = notes;
     notes = { ran: 0, waitsUs: [] };
     return noted;
+  },
+
+  stopWorker: async () => {
+    await worker?.close();
+    worker = undefined;
+    return operations.notes();
   },
 };
 

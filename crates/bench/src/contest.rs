@@ -29,6 +29,8 @@ pub(crate) async fn run(arguments: &Arguments) -> ExitCode {
     let server = RedisServer::builder()
         .set("appendonly", if aof == "no" { "no" } else { "yes" })
         .set("appendfsync", if aof == "no" { "everysec" } else { aof })
+        // A rewrite would meet whichever peer is at work.
+        .set("auto-aof-rewrite-percentage", "0")
         .start()
         .await;
     let redis = server.client().await;
@@ -83,32 +85,43 @@ async fn rounds_of(
     let programs = arguments.peer_programs.clone().unwrap_or_else(|| PathBuf::from("bench/peers/target/release"));
     let mut measured: BTreeMap<Peer, Vec<Figures>> = BTreeMap::new();
     for round in 0..rounds {
-        for peer in Peer::ALL.into_iter().filter(|peer| takes_part(*peer, workload, arguments)) {
+        for peer in Peer::ALL.into_iter().filter(|peer| takes_part(*peer, workload, round, arguments)) {
             let far = workload.with.is_far.then(|| far::line_to(server.port()));
             let url = far.map_or_else(|| server.url(), |port| server.url_on(port));
             let mut team = Vec::new();
-            for _ in 0..workload.with.processes + usize::from(workload.with.held > 0) {
+            for _ in 0..workload.with.team() {
                 team.push(Running::start(peer, &programs, &url).await);
             }
             let jobs = workload::jobs_for(peer, workload, jobs);
             let figures = workload::run(workload, jobs, &mut team, redis, rate).await;
-            eprintln_progress(workload, peer, round, &figures);
-            measured.entry(peer).or_default().push(figures);
+            for member in team {
+                member.end().await;
+            }
+            match figures {
+                Ok(figures) => {
+                    progress(workload, peer, round, &format!("{:>8.0} jobs/s", figures.jobs_per_second));
+                    measured.entry(peer).or_default().push(figures);
+                }
+                Err(stuck) if peer != Peer::Operator => progress(workload, peer, round, &stuck.to_string()),
+                Err(stuck) => panic!("{}: {stuck}", workload.name),
+            }
         }
     }
     measured
 }
 
-fn takes_part(peer: Peer, workload: &Workload, arguments: &Arguments) -> bool {
+fn takes_part(peer: Peer, workload: &Workload, round: usize, arguments: &Arguments) -> bool {
     let is_named = |names: &Vec<String>| names.iter().any(|name| name == peer.name());
-    let is_able = match peer {
-        Peer::Floor => !matches!(workload.kind, Kind::Latency),
+    let is_able = match (peer, workload.kind) {
+        (Peer::Floor, Kind::Latency) => false,
+        // It looks for new jobs every half a minute: once is enough to see that.
+        (Peer::Apalis, Kind::Latency) => round == 0 && !arguments.quick,
         _ => true,
     };
     is_able && workload.peers.contains(&peer) && arguments.peers.as_ref().is_none_or(is_named)
 }
 
 #[expect(clippy::print_stderr, reason = "a long run says how far it is")]
-fn eprintln_progress(workload: &Workload, peer: Peer, round: usize, figures: &Figures) {
-    eprintln!("{:<34} {:<15} round {}: {:>8.0} jobs/s", workload.name, peer.name(), round + 1, figures.jobs_per_second);
+fn progress(workload: &Workload, peer: Peer, round: usize, what: &str) {
+    eprintln!("{:<34} {:<15} round {}: {what}", workload.name, peer.name(), round + 1);
 }

@@ -1,6 +1,7 @@
 //! Operator's queue as a peer: the driver with every safety and the history on, and default options otherwise.
 
 use std::future::pending;
+use std::iter::once;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(crate) async fn serve(redis_url: &str) {
     let config = RedisConfig::new(redis_url);
     let redis = Redis::connect(&config).await.unwrap();
     let notes = Notes::default();
-    let mut worker: Option<Worker> = None;
+    let mut running: Vec<Worker> = Vec::new();
     peer_protocol::serve(async |request| match request {
         Request::Add(how) => add(&redis, how).await,
         Request::AddSteadily { queue, count, rate } => {
@@ -42,22 +43,28 @@ pub(crate) async fn serve(redis_url: &str) {
             steadily(count, rate, async || queue.add(job(&Data::now())).await.map(drop)).await?;
             Ok(Answer::default())
         }
-        Request::StartWorker { queue, concurrency, forgets, holds } => {
-            let options = WorkerOptions {
-                history_max_entries: (!forgets).then_some(HISTORY_MAX_ENTRIES),
-                ..WorkerOptions::new([QueueName::new(queue)?]).with_concurrency(concurrency)
-            };
-            let echo = Echo { notes: notes.clone(), holds };
-            worker = Some(Worker::start(&config, options, Arc::new(echo)).await?);
+        Request::StartWorker { queue, concurrency, forgets, holds, queues, workers } => {
+            let others = (1..queues).map(|other| QueueName::new(format!("{queue}-{other}")));
+            let served: Vec<QueueName> =
+                once(QueueName::new(queue.as_str())).chain(others).collect::<Result<_, _>>()?;
+            for _ in 0..workers {
+                let options = WorkerOptions {
+                    history_max_entries: (!forgets).then_some(HISTORY_MAX_ENTRIES),
+                    ..WorkerOptions::new(served.clone()).with_concurrency(concurrency)
+                };
+                let echo = Echo { notes: notes.clone(), holds };
+                running.push(Worker::start(&config, options, Arc::new(echo)).await?);
+            }
             Ok(Answer::default())
         }
+        Request::Notes => Ok(notes.answer()),
         Request::Listen { queue } => {
             let mut events = open(&redis, &queue).events(EventsOptions::default()).await?;
             tokio::spawn(async move { while events.next().await.is_some() {} });
             Ok(Answer::default())
         }
         Request::StopWorker => {
-            if let Some(worker) = worker.take() {
+            for worker in running.drain(..) {
                 worker.stop(Duration::from_secs(5)).await;
             }
             Ok::<_, QueueError>(notes.answer())

@@ -104,6 +104,11 @@ impl Running {
         self.child.id().unwrap()
     }
 
+    /// Ends the process and waits until it is gone, so that it takes no time from the next.
+    pub(crate) async fn end(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Asks and waits for the answer.
     pub(crate) async fn ask(&mut self, request: Value) -> Value {
         let line = format!("{request}\n");

@@ -18,28 +18,38 @@ pub(crate) struct Summary {
     pub(crate) rounds: usize,
     pub(crate) median: Figures,
     /// Half the distance between the fastest and the slowest round, as a share of the median.
-    pub(crate) noise: f64,
+    pub(crate) spread: f64,
+    /// The rounds themselves, in their order.
+    pub(crate) runs: Vec<Figures>,
+}
+
+/// The middle value; the mean of both middle ones when their number is even.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
+    values.get(low).zip(values.get(high)).map_or(f64::NAN, |(low, high)| f64::midpoint(*low, *high))
+}
+
+/// Half the distance between the least and the largest value.
+pub(crate) fn half_spread(values: &[f64]) -> f64 {
+    let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |(l, m), value| (l.min(*value), m.max(*value)));
+    if values.is_empty() { 0.0 } else { (most - least) / 2.0 }
 }
 
 impl Summary {
     pub(crate) fn of(jobs: usize, rounds: &[Figures]) -> Self {
-        let median = |of: fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = rounds.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
+        let median = |of: fn(&Figures) -> f64| median(rounds.iter().map(of).collect());
         let waits = |pick: fn((u64, u64)) -> u64| {
-            let mut waits: Vec<u64> = rounds.iter().filter_map(|round| round.wait_us.map(pick)).collect();
-            waits.sort_unstable();
-            waits.get(waits.len() / 2).copied()
+            let waits: Vec<f64> =
+                rounds.iter().filter_map(|round| round.wait_us.map(|waits| pick(waits) as f64)).collect();
+            (!waits.is_empty()).then(|| self::median(waits) as u64)
         };
-        let spread: Vec<f64> = rounds.iter().map(spread_of).collect();
-        let (least, most) = spread.iter().fold((f64::MAX, f64::MIN), |(l, m), value| (l.min(*value), m.max(*value)));
-        let middle = median(spread_of);
+        let main: Vec<f64> = rounds.iter().map(main_figure).collect();
         Self {
             jobs,
             rounds: rounds.len(),
-            noise: if middle > 0.0 { (most - least) / 2.0 / middle } else { 0.0 },
+            spread: half_spread(&main) / median(main_figure),
+            runs: rounds.to_vec(),
             median: Figures {
                 jobs_per_second: median(|round| round.jobs_per_second),
                 commands_per_job: median(|round| round.commands_per_job),
@@ -56,7 +66,7 @@ impl Summary {
 }
 
 /// What a workload is about: its speed, or where there are waits the median wait.
-fn spread_of(round: &Figures) -> f64 {
+fn main_figure(round: &Figures) -> f64 {
     round.wait_us.map_or(round.jobs_per_second, |(median, _)| median as f64)
 }
 
@@ -75,14 +85,14 @@ pub(crate) fn print_table(order: &[&'static str], results: &Results, verdicts: &
     );
     for workload in order {
         for peer in Peer::ALL {
-            let Some(Summary { median, noise, .. }) = results.get(&(*workload, peer)) else { continue };
+            let Some(Summary { median, spread, .. }) = results.get(&(*workload, peer)) else { continue };
             let stored = median.redis_bytes_per_job.map_or(String::new(), |bytes| bytes.to_string());
             let waits = median.wait_us.map_or(String::new(), |(p50, p99)| format!("{p50} / {p99}"));
             println!(
                 "| {workload:<34} | {:<15} | {:>9.0} | {:>4.0}% | {:>8.2} | {:>9.1} | {:>9.1} | {:>7.0} | {:>6.0} | {stored:>7} | {waits:>15} |",
                 peer.name(),
                 median.jobs_per_second,
-                noise * 100.0,
+                spread * 100.0,
                 median.commands_per_job,
                 median.redis_us_per_job,
                 median.peer_us_per_job,

@@ -1,5 +1,6 @@
 //! What is measured: each workload with its size, run by any peer.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use operator_testkit::RedisClient;
@@ -63,7 +64,18 @@ pub(crate) struct With {
     /// Jobs that wait behind those that are measured.
     behind: usize,
     /// Jobs that another process holds all the while.
-    pub(crate) held: usize,
+    held: usize,
+    /// Queues that the worker serves; the jobs are in the first of them.
+    queues: usize,
+    /// Workers beside the one that is measured, all in one process, which share the jobs with it.
+    idle: usize,
+}
+
+impl With {
+    /// How many processes it takes.
+    pub(crate) fn team(&self) -> usize {
+        self.processes + usize::from(self.held > 0) + usize::from(self.idle > 0)
+    }
 }
 
 const PLAIN: With = With {
@@ -77,6 +89,8 @@ const PLAIN: With = With {
     is_far: false,
     behind: 0,
     held: 0,
+    queues: 1,
+    idle: 0,
 };
 
 const fn add(name: &'static str, flight: usize, bulk: usize, payload: usize, jobs: usize, when: When) -> Workload {
@@ -97,6 +111,11 @@ const fn special(name: &'static str, jobs: usize, with: With, peers: &'static [P
 /// How a cost grows: ours alone.
 const fn growth(name: &'static str, with: With) -> Workload {
     Workload { with, peers: OURS, ..process(name, 100, SMALL, 20_000, When::Full) }
+}
+
+/// Jobs at a steady rate, with workers that have nothing else to do.
+const fn idle(name: &'static str, idle: usize) -> Workload {
+    Workload { kind: Kind::Latency, jobs: (5_000, 2_500), ..growth(name, With { idle, ..PLAIN }) }
 }
 
 /// Bytes of payload unless a workload is about its size.
@@ -138,10 +157,29 @@ pub(crate) const ALL: &[Workload] = &[
     growth("10 are active elsewhere", With { held: 10, ..PLAIN }),
     growth("1 thousand are active elsewhere", With { held: 1_000, ..PLAIN }),
     growth("10 thousand are active elsewhere", With { held: 10_000, ..PLAIN }),
+    growth("1 queue is served", PLAIN),
+    growth("100 queues are served", With { queues: 100, ..PLAIN }),
+    growth("1 thousand queues are served", With { queues: 1000, ..PLAIN }),
+    idle("1 idle worker", 1),
+    idle("10 idle workers", 10),
+    idle("100 idle workers", 100),
 ];
 
 /// How long a workload may take before the peer counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A peer does not get on.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    done: usize,
+    jobs: usize,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stuck at {} of {} jobs", self.done, self.jobs)
+    }
+}
 
 /// Jobs that a peer runs or adds before what it does counts: connections, script caches and compilers are warm then.
 const WARM_UP: usize = 1000;
@@ -169,13 +207,15 @@ pub(crate) async fn run(
     team: &mut [Running],
     redis: &RedisClient,
     rate: f64,
-) -> Figures {
-    redis.call(&["FLUSHALL"]).await.ok();
+) -> Result<Figures, Stuck> {
+    redis.call(&["FLUSHALL", "SYNC"]).await.ok();
+    // What the run before it has left is given back now, not while this one is measured.
+    redis.call(&["MEMORY", "PURGE"]).await.ok();
     let run = Run { jobs, warm_up: WARM_UP.min(jobs / 4), peer: team[0].peer, redis, with: workload.with };
     match workload.kind {
-        Kind::Add { flight, bulk, payload } => run.add(&mut team[0], flight, bulk, payload).await,
+        Kind::Add { flight, bulk, payload } => Ok(run.add(&mut team[0], flight, bulk, payload).await),
         Kind::Process { concurrency, payload } => run.process(team, concurrency, payload).await,
-        Kind::Latency => run.latency(&mut team[0], rate).await,
+        Kind::Latency => run.latency(team, rate).await,
     }
 }
 
@@ -204,7 +244,7 @@ impl Run<'_> {
 
     /// The workers warm up on the same queue and then rest, so that what is measured begins with a whole backlog and
     /// ends with none. Who cannot be told to rest is started on the backlog, after it was warmed up elsewhere.
-    async fn process(&self, team: &mut [Running], concurrency: usize, payload: usize) -> Figures {
+    async fn process(&self, team: &mut [Running], concurrency: usize, payload: usize) -> Result<Figures, Stuck> {
         let workers = self.with.processes;
         if self.with.held > 0 {
             self.hold(&mut team[workers]).await;
@@ -213,7 +253,8 @@ impl Run<'_> {
         let bulk = 1000.min(10_000_000 / payload);
         let concurrency = concurrency / workers;
         let start = json!({
-            "op": "startWorker", "queue": QUEUE, "concurrency": concurrency, "forgets": self.with.forgets
+            "op": "startWorker", "queue": QUEUE, "concurrency": concurrency, "forgets": self.with.forgets,
+            "queues": self.with.queues
         });
         if self.with.listens {
             team[0].ask(json!({ "op": "listen", "queue": QUEUE })).await;
@@ -222,7 +263,7 @@ impl Run<'_> {
         for worker in &mut *team {
             worker.ask(start.clone()).await;
         }
-        self.wait_for(self.warm_up).await;
+        self.wait_for(self.warm_up).await?;
         let can_rest = self.peer.has_wire();
         let mut ran = 0;
         if can_rest {
@@ -245,7 +286,7 @@ impl Run<'_> {
         } else {
             team[0].ask(start).await;
         }
-        let done = self.wait_for(self.warm_up + self.jobs).await;
+        let done = self.wait_for(self.warm_up + self.jobs).await?;
         let figures = mark.figures(done - self.warm_up).await;
         for worker in team {
             ran += worker.ask(json!({ "op": "stopWorker" })).await["ran"].as_u64().unwrap();
@@ -254,7 +295,7 @@ impl Run<'_> {
             assert_eq!(ran, (self.warm_up + self.jobs) as u64, "{} ran more or fewer jobs", self.peer.name());
             assert_eq!(self.peer.waiting(QUEUE, self.redis).await, 0);
         }
-        figures
+        Ok(figures)
     }
 
     /// Has as many jobs as `held` begin and not end.
@@ -280,33 +321,46 @@ impl Run<'_> {
         request
     }
 
-    async fn latency(&self, running: &mut Running, rate: f64) -> Figures {
+    /// The first of the team adds, and works; the others work beside it.
+    async fn latency(&self, team: &mut [Running], rate: f64) -> Result<Figures, Stuck> {
         let steadily = |count| json!({ "op": "addSteadily", "queue": QUEUE, "count": count, "rate": rate });
-        running.ask(json!({ "op": "startWorker", "queue": QUEUE, "concurrency": 10 })).await;
-        running.ask(steadily(self.warm_up)).await;
-        self.wait_for(self.warm_up).await;
-        let mark = Mark::set(self.redis, std::slice::from_ref(running)).await;
-        running.ask(steadily(self.jobs)).await;
-        self.wait_for(self.warm_up + self.jobs).await;
+        let start = |workers| json!({ "op": "startWorker", "queue": QUEUE, "concurrency": 10, "workers": workers });
+        team[0].ask(start(1)).await;
+        for idle in &mut team[1..] {
+            idle.ask(start(self.with.idle)).await;
+        }
+        team[0].ask(steadily(self.warm_up)).await;
+        self.wait_for(self.warm_up).await?;
+        let mut early = 0;
+        for worker in &mut *team {
+            early += waits_of(&worker.ask(json!({ "op": "notes" })).await).len();
+        }
+        assert_eq!(early, self.warm_up, "{} ran more or fewer jobs", self.peer.name());
+        let mark = Mark::set(self.redis, team).await;
+        team[0].ask(steadily(self.jobs)).await;
+        self.wait_for(self.warm_up + self.jobs).await?;
         let figures = mark.figures(self.jobs).await;
-        let answer = running.ask(json!({ "op": "stopWorker" })).await;
-        let waits = answer["waitsUs"].as_array().unwrap().iter().skip(self.warm_up);
-        let mut waits: Vec<u64> = waits.filter_map(|wait| wait.as_u64()).collect();
+        let mut waits = Vec::new();
+        for worker in team {
+            waits.extend(waits_of(&worker.ask(json!({ "op": "stopWorker" })).await));
+        }
         assert_eq!(waits.len(), self.jobs, "{} ran more or fewer jobs", self.peer.name());
         waits.sort_unstable();
         let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize];
-        Figures { wait_us: Some((at(0.5), at(0.99))), ..figures }
+        Ok(Figures { wait_us: Some((at(0.5), at(0.99))), ..figures })
     }
 
     /// How many are done, once they are as many as `jobs`.
-    async fn wait_for(&self, jobs: usize) -> usize {
+    async fn wait_for(&self, jobs: usize) -> Result<usize, Stuck> {
         let start = Instant::now();
         loop {
             let done = self.peer.done(QUEUE, self.redis).await;
             if done >= jobs {
-                return done;
+                return Ok(done);
             }
-            assert!(start.elapsed() < PATIENCE, "{} is stuck at {done} of {jobs} jobs", self.peer.name());
+            if start.elapsed() > PATIENCE {
+                return Err(Stuck { done, jobs });
+            }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -314,6 +368,10 @@ impl Run<'_> {
 
 fn add_request(count: usize, flight: usize, bulk: usize, payload: usize) -> Value {
     json!({ "op": "add", "queue": QUEUE, "count": count, "flight": flight, "bulk": bulk, "payload": payload })
+}
+
+fn waits_of(answer: &Value) -> Vec<u64> {
+    answer["waitsUs"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
 }
 
 fn key(suffix: &str) -> String {

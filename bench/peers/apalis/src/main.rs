@@ -59,6 +59,7 @@ async fn main() {
             Ok(Answer::default())
         }
         Request::Listen { .. } => Err("apalis has no events of a queue".to_owned()),
+        Request::Notes => Ok(notes.answer()),
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.abort();

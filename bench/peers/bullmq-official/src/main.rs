@@ -30,6 +30,7 @@ async fn main() {
             Ok(Answer::default())
         }
         Request::Listen { .. } => Ok(Answer { error: Some("only measured with Node".into()), ..Answer::default() }),
+        Request::Notes => Ok(notes.answer()),
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.close(5000).await?;

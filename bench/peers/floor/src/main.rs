@@ -27,6 +27,7 @@ async fn main() {
             worker = Some(tokio::spawn(work(connection.clone(), queue, concurrency.min(BATCH), notes.clone())));
             Ok(Answer::default())
         }
+        Request::Notes => Ok(notes.answer()),
         Request::StopWorker => {
             if let Some(worker) = worker.take() {
                 worker.abort();

@@ -39,6 +39,12 @@ pub enum Request {
         /// Its jobs never end.
         #[serde(default)]
         holds: bool,
+        /// How many queues it serves: that one, and others without jobs. Only Operator serves several.
+        #[serde(default = "one")]
+        queues: usize,
+        /// How many workers are started. Only Operator starts several.
+        #[serde(default = "one")]
+        workers: usize,
     },
     /// Reads the queue's events until the process ends.
     #[serde(rename_all = "camelCase")]
@@ -46,8 +52,14 @@ pub enum Request {
         /// Of which queue.
         queue: String,
     },
-    /// Stops the worker and answers with what its jobs noted.
+    /// Answers with what the worker's jobs have noted since the last time.
+    Notes,
+    /// Stops the worker and answers with what its jobs noted since the last time.
     StopWorker,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// How jobs are added.
