@@ -71,7 +71,8 @@ impl Command {
     pub fn new(sandbox: &Sandbox, secrets: &Secrets, spec: JobProgram) -> Result<Self, CommandError> {
         let (env, redactor) = environment(&spec, secrets)?;
         let JobProgram { program, args, folder, grace, persistent, grants, limits, bounds, require, .. } = spec;
-        let plan = sandbox.plan(Program { program, args, folder, env, grants, limits, require })?;
+        let is_for_many = persistent.is_some();
+        let plan = sandbox.plan(Program { program, args, folder, env, grants, limits, require, is_for_many })?;
         let pool = persistent.map(|persistent| Pool::new(persistent, grace));
         let inner = Inner { sandbox: sandbox.clone(), plan: Arc::new(plan), redactor, bounds, grace, pool };
         Ok(Self { inner: Arc::new(inner) })

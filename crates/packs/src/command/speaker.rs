@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::FutureExt;
 use operator_core::Failure;
+use rustix::fs::{Mode, OFlags};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout};
@@ -166,7 +167,10 @@ impl JobFolder {
         let path = base.join(format!("{PREFIX}{number}"));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         if owner.uid() != rustix::process::geteuid().as_raw() {
-            chown(&path, Some(owner.uid()), Some(owner.gid()))?;
+            // The program runs and may put something else in this place meanwhile: a link must not be followed.
+            let folder =
+                rustix::fs::open(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            fchown(folder, Some(owner.uid()), Some(owner.gid()))?;
         }
         let made = changed(&path)?;
         Ok(Self { path, made })

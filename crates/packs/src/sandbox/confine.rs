@@ -29,10 +29,10 @@ pub(super) struct Confinement {
 }
 
 /// Beyond this no program of ours is asked for a core, a real-time priority or locked memory.
-pub(super) fn rlimits(limits: &Limits, user_tasks: u64) -> [(Resource, Rlimit); 7] {
+pub(super) fn rlimits(limits: &Limits, cpu_seconds: Option<u64>, user_tasks: u64) -> [(Resource, Rlimit); 7] {
     let exactly = |value: u64| Rlimit { current: Some(value), maximum: Some(value) };
     // The second is the program's to say what it was doing; then it is killed.
-    let cpu = Rlimit { current: Some(limits.cpu_seconds), maximum: Some(limits.cpu_seconds + 1) };
+    let cpu = Rlimit { current: cpu_seconds, maximum: cpu_seconds.map(|seconds| seconds + 1) };
     [
         (Resource::Core, exactly(0)),
         (Resource::Cpu, cpu),
@@ -160,4 +160,11 @@ pub(super) fn has_seccomp() -> bool {
     // SAFETY: reads the action behind the pointer, which outlives the call.
     let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0_u32, &raw const action) };
     answer == 0 && seccompiler::TargetArch::try_from(std::env::consts::ARCH).is_ok()
+}
+
+/// The process group of a process, -1 when there is none such. That of the kernel's own threads is 0, for which `rustix` has
+/// no number.
+pub(super) fn group_of(pid: i32) -> i32 {
+    // SAFETY: takes and answers a number.
+    unsafe { libc::getpgid(pid) }
 }

@@ -27,6 +27,8 @@ pub struct Program {
     pub limits: Limits,
     /// The protections without which it must not run.
     pub require: BTreeSet<Protection>,
+    /// Whether it runs many jobs: then the kernel, which cannot tell them apart, does not count its processor time.
+    pub is_for_many: bool,
 }
 
 /// A program that can be started, with the rules it runs under.
@@ -42,6 +44,7 @@ pub struct Plan {
     pub(super) filters: Vec<BpfProgram>,
     pub(super) has_landlock: bool,
     pub(super) as_user: bool,
+    pub(super) is_for_many: bool,
     protections: BTreeSet<Protection>,
 }
 
@@ -52,7 +55,7 @@ impl Plan {
         settings: &SandboxSettings,
         users: &Users,
     ) -> Result<Self, SandboxError> {
-        let Program { program, args, folder, mut env, grants, limits, require } = wanted;
+        let Program { program, args, folder, mut env, grants, limits, require, is_for_many } = wanted;
         let folder = folder.canonicalize().map_err(|source| SandboxError::Folder { path: folder, source })?;
         let path = env.entry("PATH".to_owned()).or_insert_with(|| Secret::new(paths::DEFAULT_PATH));
         let program = paths::find(&program, &folder, path.expose())?;
@@ -75,7 +78,20 @@ impl Plan {
             return Err(SandboxError::Missing { protection, reason: kernels::wanted(protection) });
         }
         let filters = if kernel.has_seccomp { syscalls::filters(&grants)? } else { Vec::new() };
-        Ok(Self { program, args, folder, env, readable, grants, limits, filters, has_landlock, as_user, protections })
+        Ok(Self {
+            program,
+            args,
+            folder,
+            env,
+            readable,
+            grants,
+            limits,
+            filters,
+            has_landlock,
+            as_user,
+            is_for_many,
+            protections,
+        })
     }
 
     /// The protections that the program has.

@@ -237,7 +237,8 @@ fn command(sandbox: &Inner, plan: &Plan, own: &Path, uid: Option<u32>) -> Result
     command.envs(plan.env.iter().map(|(name, value)| (name, value.expose())));
     let ruleset = if plan.has_landlock { rules::ruleset(&plan.readable, &plan.grants, own)? } else { None };
     let tasks = plan.limits.processes + if uid.is_some() { 0 } else { sandbox.watch.user_tasks() + OTHERS_TASKS };
-    let limits = rlimits(&plan.limits, tasks);
+    let cpu_seconds = (!plan.is_for_many).then_some(plan.limits.cpu_seconds);
+    let limits = rlimits(&plan.limits, cpu_seconds, tasks);
     confine(&mut command, Confinement { ruleset, filters: plan.filters.clone(), limits, uid });
     let mut command = Command::from(command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

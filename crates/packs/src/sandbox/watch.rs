@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,13 +14,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{Limits, SandboxError, folder};
+use super::{Limits, SandboxError, confine, folder};
 
 /// Between two looks, while programs run.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// On a machine with very many processes a look takes long: the thread then rests so many times longer.
-const REST: u32 = 20;
+const REST: u32 = 50;
+
+/// How long a count of all processes of a user is good for.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// The limit that a program exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +54,8 @@ pub(super) struct Watch {
     groups: Mutex<BTreeMap<i32, Arc<Watched>>>,
     /// Told when there is something to look at.
     changed: Condvar,
-    /// Every process and thread of the worker's user, as of the last look.
-    user_tasks: AtomicU64,
+    /// How many processes and threads the worker's user has, and when they were counted.
+    user_tasks: Mutex<Option<(Instant, u64)>>,
 }
 
 /// One program, as the watch and its process share it.
@@ -74,12 +79,15 @@ pub(super) struct Watching {
 
 impl Watch {
     pub(super) fn new() -> Result<Arc<Self>, SandboxError> {
-        let watch = Arc::new(Self { groups: Mutex::default(), changed: Condvar::new(), user_tasks: AtomicU64::new(0) });
+        let watch = Arc::new(Self { groups: Mutex::default(), changed: Condvar::new(), user_tasks: Mutex::default() });
         let weak = Arc::downgrade(&watch);
-        watch.look_at(&BTreeMap::new());
         let run = move || {
             while let Some(watch) = weak.upgrade() {
-                watch.wait_and_look();
+                // Without a look there are no limits, so one that fails must not be the last.
+                if catch_unwind(AssertUnwindSafe(|| watch.wait_and_look())).is_err() {
+                    tracing::error!("a look at the running commands failed; the next one follows");
+                    thread::sleep(INTERVAL);
+                }
             }
         };
         thread::Builder::new().name("operator-watch".to_owned()).spawn(run).map_err(SandboxError::Thread)?;
@@ -100,9 +108,19 @@ impl Watch {
         Watching { watch: Arc::clone(self), group, watched }
     }
 
-    /// How many processes and threads the worker's own user has.
+    /// How many processes and threads the worker's own user has, or had a moment ago: each process must be read.
     pub(super) fn user_tasks(&self) -> u64 {
-        self.user_tasks.load(Ordering::Relaxed)
+        let mut counted = self.user_tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        match *counted {
+            Some((at, tasks)) if at.elapsed() < RECENT => tasks,
+            _ => {
+                let own = rustix::process::getuid().as_raw();
+                let tasks =
+                    pids().filter(|pid| uid_of(*pid) == Some(own)).filter_map(stat_of).map(|stat| stat.tasks).sum();
+                *counted = Some((Instant::now(), tasks));
+                tasks
+            }
+        }
     }
 
     fn groups(&self) -> MutexGuard<'_, BTreeMap<i32, Arc<Watched>>> {
@@ -123,16 +141,12 @@ impl Watch {
     }
 
     fn look_at(&self, groups: &BTreeMap<i32, Arc<Watched>>) {
-        let own = rustix::process::getuid().as_raw();
         let mut usage: BTreeMap<i32, Usage> = BTreeMap::new();
-        let mut user_tasks = 0;
-        for (uid, stat) in processes() {
-            user_tasks += if uid == own { stat.tasks } else { 0 };
-            if groups.contains_key(&stat.group) {
-                usage.entry(stat.group).or_default().add(&stat);
-            }
+        // Asking for the group is far cheaper than reading a process that is none of ours.
+        let is_ours = |pid: &i32| groups.contains_key(&confine::group_of(*pid));
+        for stat in pids().filter(is_ours).filter_map(stat_of) {
+            usage.entry(stat.group).or_default().add(&stat);
         }
-        self.user_tasks.store(user_tasks, Ordering::Relaxed);
         for (group, watched) in groups {
             if let Some(excess) = usage.get(group).and_then(|usage| watched.excess_of(usage)) {
                 self.end_group(*group, watched, excess);
@@ -235,15 +249,17 @@ struct Stat {
     pages: u64,
 }
 
-/// Every process of the machine that can be seen, with its user.
-fn processes() -> impl Iterator<Item = (u32, Stat)> {
-    use std::os::unix::fs::MetadataExt;
+/// Every process of the machine that can be seen.
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
 
-    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = parse(pid, &fs::read_to_string(entry.path().join("stat")).ok()?)?;
-        Some((entry.metadata().ok()?.uid(), stat))
-    })
+fn uid_of(pid: i32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
+}
+
+fn stat_of(pid: i32) -> Option<Stat> {
+    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The name of the program may hold anything, so fields are counted from its end. A zombie uses nothing any more.
@@ -270,7 +286,8 @@ mod tests {
     #[test]
     fn this_process_is_seen() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let (_, stat) = processes().find(|(_, stat)| stat.pid == own).unwrap();
-        assert!(stat.tasks >= 1 && stat.pages > 0);
+        assert!(pids().any(|pid| pid == own));
+        let stat = stat_of(own).unwrap();
+        assert!(stat.tasks >= 1 && stat.pages > 0 && confine::group_of(own) == stat.group);
     }
 }

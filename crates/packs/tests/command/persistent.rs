@@ -133,3 +133,17 @@ async fn the_programs_end_with_their_job_type() {
     drop(command);
     until(|| !is_alive(pid)).await;
 }
+
+#[tokio::test]
+async fn processor_time_is_counted_for_each_job_and_not_for_all_together() {
+    let bench = Bench::new();
+    let busy = "for line in sys.stdin:\n    job, end = json.loads(line), time.process_time()\n    end += job['data']\n    while time.process_time() < end: pass\n    say('result', job=job['id'])";
+    let mut spec = bench.python_for_many(busy);
+    spec.limits.cpu_seconds = 1;
+    let command = bench.command(spec);
+    for _ in 0..3 {
+        assert!(run(&command, json!(0.6)).await.0.is_ok());
+    }
+    let failure = run(&command, json!(600)).await.0.unwrap_err();
+    assert!(failure.message.contains("used more processor time than the 1 s it may"), "{}", failure.message);
+}
