@@ -166,6 +166,8 @@ fn code(refusal: Refusal) -> i64 {
         Refusal::FailedChildren => -9,
         Refusal::SchedulerJobExists => -10,
         Refusal::SchedulerSlotsTaken => -11,
+        Refusal::Cancelled => -12,
+        Refusal::Changed => -101,
         Refusal::Unknown(code) => code,
     }
 }

@@ -11,6 +11,9 @@ pub struct Failure {
     pub kind: FailureKind,
     /// Where it went wrong, line by line; empty when nobody knows.
     pub stack: Vec<String>,
+    /// What kind of failure it is, in a word that does not change: what a job's `notRetried` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// What follows from a failure.
@@ -29,19 +32,26 @@ impl Failure {
     /// A failure that another attempt may mend.
     #[must_use]
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: FailureKind::Retryable, stack: Vec::new() }
+        Self { message: message.into(), kind: FailureKind::Retryable, stack: Vec::new(), code: None }
     }
 
     /// A failure that no attempt can mend.
     #[must_use]
     pub fn unrecoverable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: FailureKind::Unrecoverable, stack: Vec::new() }
+        Self { message: message.into(), kind: FailureKind::Unrecoverable, stack: Vec::new(), code: None }
     }
 
     /// What a job returns that has moved itself: to later, back in line, or behind its children.
     #[must_use]
     pub fn moved() -> Self {
-        Self { message: "the job has moved itself".to_owned(), kind: FailureKind::Moved, stack: Vec::new() }
+        Self { message: "the job has moved itself".to_owned(), kind: FailureKind::Moved, stack: Vec::new(), code: None }
+    }
+
+    /// The same failure with a code, such as `validation_error`.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
     }
 
     /// The same failure with the place where it happened.
@@ -57,6 +67,6 @@ impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         let causes = std::iter::successors(error.source(), |cause| cause.source());
         let stack = causes.map(|cause| format!("caused by: {cause}")).collect();
-        Self { message: error.to_string(), kind: FailureKind::Retryable, stack }
+        Self { message: error.to_string(), kind: FailureKind::Retryable, stack, code: None }
     }
 }

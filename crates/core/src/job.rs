@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, JobOptions, Json, QueueName};
+use crate::{JobId, JobOptions, JobState, JobStatus, Json, QueueName};
 
 /// A job to add.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,9 +82,16 @@ pub struct Job {
     pub scheduler_id: Option<String>,
     /// Its deduplication id.
     pub deduplication_id: Option<String>,
+    /// That it is to be cancelled, or was: the reason as it stands in `failed_reason` then.
+    pub cancelled: Option<String>,
+    /// When it was last put back in line by hand, if it has a time to be started by; epoch milliseconds.
+    pub restarted_ms: Option<u64>,
 }
 
 impl Job {
+    /// Why a job failed that lost its worker too often, in the words of the wire.
+    pub const STALLED_TOO_OFTEN: &str = "job stalled more than allowable limit";
+
     /// A job of which nothing is known but where it is.
     #[must_use]
     pub fn blank(queue: QueueName, id: JobId) -> Self {
@@ -112,6 +119,31 @@ impl Job {
             parent_key: None,
             scheduler_id: None,
             deduplication_id: None,
+            cancelled: None,
+            restarted_ms: None,
         }
+    }
+
+    /// What users are told of a job that is in `state`. One that ended because it was cancelled says so; one that ended
+    /// for another reason although it was to be cancelled does not.
+    #[must_use]
+    pub fn status(&self, state: JobState) -> JobStatus {
+        let is_cancelled = self.cancelled.is_some() && self.cancelled == self.failed_reason;
+        match state.status(self.attempts_made) {
+            JobStatus::Failed if is_cancelled => JobStatus::Cancelled,
+            status => status,
+        }
+    }
+
+    /// Whether it failed because its workers died of it, or seemed to: it was given up to no other.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.finished_ms.is_some() && self.failed_reason.as_deref() == Some(Self::STALLED_TOO_OFTEN)
+    }
+
+    /// The last moment at which it may be started for the first time, epoch milliseconds.
+    #[must_use]
+    pub fn expires_ms(&self) -> Option<u64> {
+        self.opts.expires_ms(self.timestamp_ms.saturating_add(self.opts.delay_ms), self.restarted_ms)
     }
 }

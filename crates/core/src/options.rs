@@ -1,5 +1,7 @@
 //! How a job wants to be run: the options a caller may give, in their public form.
 
+mod deadlines;
+
 use serde::{Deserialize, Serialize};
 
 use thiserror::Error;
@@ -67,6 +69,21 @@ pub struct JobOptions {
     /// Makes this job one of many that stand for the same thing, of which one is enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deduplication: Option<Deduplication>,
+    /// How many milliseconds an attempt may run; absent leaves it to the worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// A job that was not started this many milliseconds after it was due fails as expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+    /// A job that was not started by this time fails as expired: epoch milliseconds, or ISO 8601.
+    #[serde(rename = "expiresAt", deserialize_with = "deadlines::read_time", skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<u64>,
+    /// An attempt that gives no sign of life for this many milliseconds fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_timeout_ms: Option<u64>,
+    /// The codes of failures that no attempt follows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_retried: Vec<String>,
 }
 
 /// The parent of a job that is added by itself.
@@ -164,6 +181,26 @@ pub enum InvalidOptions {
         /// The refused delay.
         delay_ms: u64,
     },
+    /// A stretch of time that ends before it begins, or never.
+    #[error("{field} is {given}: give 1 to {} milliseconds (100 years), or leave it out", JobOptions::MAX_DELAY_MS)]
+    NoStretch {
+        /// The option.
+        field: &'static str,
+        /// What was given.
+        given: u64,
+    },
+    /// A time after all others.
+    #[error(
+        "opts.expiresAt is {given}: give epoch milliseconds up to {} (the year 2100), or ISO 8601",
+        JobOptions::MAX_TIMESTAMP_MS
+    )]
+    ExpiresTooLate {
+        /// The refused time.
+        given: u64,
+    },
+    /// Codes that name nothing, or too many.
+    #[error("opts.notRetried: give up to {} codes, none of them empty", JobOptions::MAX_NOT_RETRIED)]
+    NotRetried,
 }
 
 impl InvalidOptions {
@@ -177,8 +214,10 @@ impl InvalidOptions {
             Self::OwnParent => "opts.parent",
             Self::ZeroTtl | Self::TtlTooLong { .. } => "opts.deduplication.ttl",
             Self::TimestampTooLate { .. } => "opts.timestamp",
-            Self::TooLong { field, .. } => field,
+            Self::TooLong { field, .. } | Self::NoStretch { field, .. } => field,
             Self::DelayTooLong { .. } => "opts.delay",
+            Self::ExpiresTooLate { .. } => "opts.expiresAt",
+            Self::NotRetried => "opts.notRetried",
         }
     }
 }
@@ -213,6 +252,7 @@ impl JobOptions {
         if let Some(Backoff { kind: BackoffKind::Custom(name), .. }) = &self.backoff {
             check_length("opts.backoff.type", name)?;
         }
+        self.check_deadlines()?;
         self.deduplication.as_ref().map_or(Ok(()), |deduplication| self.check_deduplication(deduplication))
     }
 
@@ -231,7 +271,7 @@ impl JobOptions {
     }
 }
 
-fn check_length(field: &'static str, name: &str) -> Result<(), InvalidOptions> {
+pub(crate) fn check_length(field: &'static str, name: &str) -> Result<(), InvalidOptions> {
     if name.len() > MAX_BYTES { Err(InvalidOptions::TooLong { field, bytes: name.len() }) } else { Ok(()) }
 }
 
@@ -260,6 +300,11 @@ mod tests {
         let long = "x".repeat(MAX_BYTES + 1);
         for (json, field) in [
             (r#"{"delay":3155760000001}"#.to_owned(), "opts.delay"),
+            (r#"{"timeoutMs":0}"#.to_owned(), "opts.timeoutMs"),
+            (r#"{"ttlMs":3155760000001}"#.to_owned(), "opts.ttlMs"),
+            (r#"{"heartbeatTimeoutMs":0}"#.to_owned(), "opts.heartbeatTimeoutMs"),
+            (r#"{"expiresAt":"2101-01-01T00:00:00Z"}"#.to_owned(), "opts.expiresAt"),
+            (r#"{"notRetried":[""]}"#.to_owned(), "opts.notRetried"),
             (r#"{"timestamp":4102444800001}"#.to_owned(), "opts.timestamp"),
             (r#"{"deduplication":{"id":"d","ttl":1000000000000000000}}"#.to_owned(), "opts.deduplication.ttl"),
             (format!(r#"{{"deduplication":{{"id":"{long}"}}}}"#), "opts.deduplication.id"),
@@ -274,7 +319,8 @@ mod tests {
     fn options_survive_a_round_trip() {
         let json = r#"{"jobId":"a","attempts":3,"backoff":{"type":"exponential","delay":100,"jitter":0.5},"delay":5,
             "priority":10,"lifo":true,"removeOnComplete":true,"removeOnFail":{"count":5,"age":60},"keepLogs":10,
-            "sizeLimit":100,"stackTraceLimit":1,"timestamp":1700000000000}"#;
+            "sizeLimit":100,"stackTraceLimit":1,"timestamp":1700000000000,"timeoutMs":1,"ttlMs":2,
+            "expiresAt":"2030-01-01T00:00:00Z","heartbeatTimeoutMs":3,"notRetried":["gone"]}"#;
         let options: JobOptions = serde_json::from_str(json).unwrap();
         let again: JobOptions = serde_json::from_str(&serde_json::to_string(&options).unwrap()).unwrap();
         assert_eq!(options, again);

@@ -56,6 +56,13 @@ pub enum Outcome {
         /// Where, one entry per failed attempt that knew.
         stack: Vec<String>,
     },
+    /// Stopped on request.
+    Cancelled {
+        /// Why.
+        error: String,
+        /// Where, one entry per failed attempt that knew.
+        stack: Vec<String>,
+    },
 }
 
 impl Outcome {
@@ -65,6 +72,7 @@ impl Outcome {
         match self {
             Self::Completed { .. } => JobStatus::Completed,
             Self::Failed { .. } => JobStatus::Failed,
+            Self::Cancelled { .. } => JobStatus::Cancelled,
         }
     }
 }

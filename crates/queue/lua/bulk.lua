@@ -7,6 +7,7 @@
 --   2 where the jobs are: `completed`, `failed` or `delayed`
 --   3 the highest score of a job to move
 --   4 how many to move
+--   5 the caller's clock, epoch ms
 -- Reply
 --   how many were moved; fewer than asked for means that none are left
 -- Events
@@ -21,11 +22,13 @@ local meta = read_meta(KEYS[8])
 local line = new_line(KEYS[1], KEYS[2], KEYS[9])
 for _, id in ipairs(ids) do
     local job_key = prefix .. id
-    local fields = redis.call("HMGET", job_key, "priority", "opts", "parentKey")
+    local fields = redis.call("HMGET", job_key, "priority", "opts", "parentKey", "operator:cancel")
     line.add(id, tonumber(fields[1]) or 0, is_lifo(fields[2]))
     if from ~= "delayed" then
-        redis.call("HDEL", job_key, "finishedOn", "processedOn", "operator:callback", "operator:answer",
-            OUTCOMES[from])
+        local stale = { "finishedOn", "processedOn", "operator:callback", "operator:answer", OUTCOMES[from] }
+        add_marks(stale, fields[4])
+        redis.call("HDEL", job_key, unpack(stale))
+        note_restart(job_key, fields[2], ARGV[5])
         count_on_child(job_key, fields[3], from)
     end
     redis.call("XADD", KEYS[10], "MAXLEN", "~", meta.max_events, "*", "event", "waiting", "jobId", id, "prev", from)

@@ -17,6 +17,7 @@ local due = tonumber(ARGV[3]) + tonumber(ARGV[2])
 local score = delayed_scorer(KEYS[1])(due)
 if redis.call("ZREM", KEYS[1], ARGV[1]) == 0 then return -3 end
 redis.call("HSET", KEYS[5], "delay", ARGV[2])
+note_restart(KEYS[5], redis.call("HGET", KEYS[5], "opts"), due)
 redis.call("ZADD", KEYS[1], score, ARGV[1])
 redis.call("XADD", KEYS[4], "MAXLEN", "~", read_meta(KEYS[3]).max_events, "*", "event", "delayed", "jobId", ARGV[1],
     "delay", due)

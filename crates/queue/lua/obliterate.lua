@@ -4,6 +4,7 @@
 --   1 meta  2 active  3 wait  4 paused  5 prioritized  6 delayed  7 completed  8 failed  9 waiting-children  10 repeat
 --   11 events  12 delay  13 priority  14 stalled-check  15 stalled  16 id  17 pc  18 marker  19 limiter
 --   20 metrics:completed  21 metrics:completed:data  22 metrics:failed  23 metrics:failed:data  24 operator:history
+--   25 operator:cancelling
 --     those from 11 on are deleted together and not read one by one
 -- ARGV
 --   1 key prefix of the queue, with the trailing colon

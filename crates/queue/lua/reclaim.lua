@@ -21,8 +21,8 @@ for first = 1, #ids, 1000 do
     for index = first, last do
         if locks[index - first + 1] == ARGV[2] then
             local fields = redis.call("HMGET", ARGV[1] .. ids[index], "name", "data", "opts", "timestamp", "delay",
-                "priority", "ats", "defa", "rjk", "deid", "parentKey", "atm", "stc", "stacktrace")
-            fields[15] = ids[index]
+                "priority", "ats", "defa", "rjk", "deid", "parentKey", "atm", "stc", "stacktrace", "pb", "operator:restarted")
+            fields[17] = ids[index]
             if fields[1] then jobs[#jobs + 1] = fields end
         end
     end

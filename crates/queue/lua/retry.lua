@@ -9,6 +9,8 @@
 --   4 `1` when the attempts it made count from zero again
 --   5 `1` when the attempts it started count from zero again
 --   6 `completed` or `failed` when it must be that; nothing when either will do
+--   7 `1` when the workers it lost count from zero again
+--   8 the caller's clock, epoch ms
 -- Reply
 --   1 done, -1 no such job, -3 not finished, or otherwise
 -- Events
@@ -16,7 +18,7 @@
 -- Bounds
 --   a constant number of commands
 local id, job_key = ARGV[2], ARGV[1] .. ARGV[2]
-local fields = redis.call("HMGET", job_key, "priority", "parentKey", "opts", "name")
+local fields = redis.call("HMGET", job_key, "priority", "parentKey", "opts", "name", "operator:cancel")
 if not fields[4] then return -1 end
 local wanted, from = ARGV[6], nil
 if wanted ~= "failed" and redis.call("ZREM", KEYS[3], id) == 1 then
@@ -28,7 +30,10 @@ if not from then return -3 end
 local stale = { "finishedOn", "processedOn", "operator:callback", "operator:answer", OUTCOMES[from] }
 if ARGV[4] == "1" then stale[#stale + 1] = "atm" end
 if ARGV[5] == "1" then stale[#stale + 1] = "ats" end
+if ARGV[7] == "1" then stale[#stale + 1] = "stc" end
+add_marks(stale, fields[5])
 redis.call("HDEL", job_key, unpack(stale))
+note_restart(job_key, fields[3], ARGV[8])
 
 local meta = read_meta(KEYS[7])
 local line = new_line(KEYS[1], KEYS[2], KEYS[8])

@@ -8,7 +8,7 @@
 --   2 the worker's clock, epoch ms
 --   3 msgpack list of outcomes: [id, token, kind, value, stack, delay, lifo, keep count, keep age (s), keep limit,
 --     attempts], which ends with the value for a completed job that is kept; kind is 1 completed, 2 failed, 3 retried now, 4 retried later, 5 handed back, 6 postponed,
---     7 parked until its children have finished; value is the result as JSON, the reason as text, or the key of the
+--     7 parked until its children have finished, 8 cancelled; value is the result as JSON, the reason as text, or the key of the
 --     one child to wait for; a keep count or age of -1 is none
 --   4 msgpack list [count, token, lock ms as text, worker name or nil, rate max or nil, rate duration or nil, minutes or nil,
 --     whether nothing is claimed when an outcome is refused]: what to claim, and for how many minutes finished jobs are
@@ -18,7 +18,7 @@
 -- Reply
 --   1 flat list of position (from 1) and error code of the refused outcomes
 --   2 list of claimed jobs: name, data, opts, timestamp, delay, priority, ats, defa, rjk, deid, parentKey, atm, stc,
---     stacktrace, id
+--     stacktrace, pb (of the claim before), operator:restarted, id
 --   3 due time of the earliest delayed job, epoch ms as text, or 0
 --   4 ms for which the rate limit forbids more, or 0
 -- Events

@@ -133,6 +133,12 @@ pub enum Refusal {
     /// −11: the scheduler's next slots are all taken.
     #[error("has no free slot: the scheduler's next jobs all exist already")]
     SchedulerSlotsTaken,
+    /// −12, ours: the job is to be cancelled, and what became of it does not count.
+    #[error("was cancelled")]
+    Cancelled,
+    /// −101, ours: the job is not as the caller knows it any more.
+    #[error("changed meanwhile: try again")]
+    Changed,
     /// A code this version does not know.
     #[error("was refused with code {0}")]
     Unknown(i64),
@@ -156,6 +162,8 @@ impl Refusal {
             -9 => Self::FailedChildren,
             -10 => Self::SchedulerJobExists,
             -11 => Self::SchedulerSlotsTaken,
+            -12 => Self::Cancelled,
+            -101 => Self::Changed,
             other => Self::Unknown(other),
         }
     }

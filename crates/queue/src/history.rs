@@ -6,7 +6,7 @@ mod reads;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use operator_core::{Job, JobRecord, JobState, Json, Outcome, QueueName};
+use operator_core::{Job, JobRecord, JobState, JobStatus, Json, Outcome, QueueName};
 
 use crate::error::QueueError;
 use crate::queue::Queue;
@@ -270,7 +270,11 @@ impl Queue {
 /// The record of a finished job; `None` for one that has not finished.
 fn record_of(job: Job) -> Option<JobRecord> {
     let finished_ms = job.finished_ms?;
+    let is_cancelled = job.status(JobState::Failed) == JobStatus::Cancelled;
     let outcome = match job.failed_reason {
+        Some(error) if is_cancelled && job.return_value.is_none() => {
+            Outcome::Cancelled { error, stack: job.stacktrace }
+        }
         Some(error) if job.return_value.is_none() => Outcome::Failed { error, stack: job.stacktrace },
         _ => Outcome::Completed { result: job.return_value.unwrap_or_else(Json::null) },
     };

@@ -27,7 +27,7 @@ pub mod registry;
 pub mod worker;
 
 pub use add::Added;
-pub use admin::{MAX_STEP, Progress, RemoveOptions, RetryOptions};
+pub use admin::{CancelOptions, CancelStage, Cancellation, Expiry, MAX_STEP, Progress, RemoveOptions, RetryOptions};
 pub use callback::CallbackError;
 pub use clock::{Clock, now_ms};
 pub use error::{QueueError, QueueRefusal, Refusal};

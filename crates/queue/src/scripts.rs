@@ -55,7 +55,7 @@ script!(
 );
 script!(
     /// Settles outcomes and claims jobs.
-    SETTLE = "settle", ["meta", "enqueue", "line", "parent", "remove", "dedup", "promote", "metrics", "settle", "claim"],
+    SETTLE = "settle", ["meta", "enqueue", "line", "parent", "remove", "dedup", "promote", "metrics", "cancel", "settle", "claim"],
     [
         "wait", "prioritized", "delayed", "active", "marker", "meta", "completed", "failed", "stalled", "limiter",
         "pc", "events", "operator:history"
@@ -92,7 +92,7 @@ script!(
 );
 script!(
     /// Renews locks.
-    EXTEND = "extend", [], ["stalled"]
+    EXTEND = "extend", ["cancel"], ["stalled", "operator:cancelling"]
 );
 script!(
     /// Recovers jobs of silent workers.
@@ -110,6 +110,11 @@ script!(
 script!(
     /// Says where a job is.
     STATE = "state", ["states"], ["active"]
+);
+script!(
+    /// Ends a job before its time.
+    CANCEL = "cancel", ["meta", "enqueue", "parent", "remove", "dedup", "states", "cancel"],
+    ["repeat", "failed", "events", "meta", "operator:history", "operator:cancelling"]
 );
 script!(
     /// Removes a job.
@@ -150,7 +155,7 @@ script!(
 );
 script!(
     /// Gives a delayed job another delay.
-    CHANGE_DELAY = "change_delay", ["meta", "enqueue"], ["delayed", "marker", "meta", "events", "<job>"]
+    CHANGE_DELAY = "change_delay", ["meta", "enqueue", "reprocess"], ["delayed", "marker", "meta", "events", "<job>"]
 );
 script!(
     /// Gives a job another priority.
@@ -179,7 +184,8 @@ script!(
     [
         "meta", "active", "wait", "paused", "prioritized", "delayed", "completed", "failed", "waiting-children",
         "repeat", "events", "delay", "priority", "stalled-check", "stalled", "id", "pc", "marker", "limiter",
-        "metrics:completed", "metrics:completed:data", "metrics:failed", "metrics:failed:data", "operator:history"
+        "metrics:completed", "metrics:completed:data", "metrics:failed", "metrics:failed:data", "operator:history",
+        "operator:cancelling"
     ]
 );
 script!(
@@ -214,6 +220,7 @@ pub static ALL: &[&Script] = &[
     &ADVANCE,
     &BULK,
     &CALLBACK,
+    &CANCEL,
     &CHANGE_DELAY,
     &CHANGE_PRIORITY,
     &EXPECT_CALLBACK,

@@ -239,7 +239,13 @@ async fn a_finished_job_runs_again_as_in_bullmq() {
     for (id, state, made, started) in jobs {
         let reset = json!({ "resetAttemptsMade": made, "resetAttemptsStarted": started });
         pair.their_job(id, "retry", json!([state.unwrap().as_str(), reset])).await;
-        let options = RetryOptions { state, lifo: false, reset_attempts_made: made, reset_attempts_started: started };
+        let options = RetryOptions {
+            state,
+            lifo: false,
+            reset_attempts_made: made,
+            reset_attempts_started: started,
+            reset_stalled: false,
+        };
         queue.retry(id, options).await.unwrap();
         pair.assert_same(id).await;
     }

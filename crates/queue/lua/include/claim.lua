@@ -47,12 +47,12 @@ local function start_jobs(prefix, keys, ids, request, now)
     for _, id in ipairs(ids) do
         local job_key = prefix .. id
         local fields = redis.call("HMGET", job_key, "name", "data", "opts", "timestamp", "delay", "priority", "ats",
-            "defa", "rjk", "deid", "parentKey", "atm", "stc", "stacktrace")
+            "defa", "rjk", "deid", "parentKey", "atm", "stc", "stacktrace", "pb", "operator:restarted")
         -- An id without a hash was removed by someone who did not look here: there is nothing to run.
         if fields[1] then
             local started = (tonumber(fields[7]) or 0) + 1
             fields[7] = started
-            fields[15] = id
+            fields[17] = id
             redis.call("SET", job_key .. ":lock", request.token, "PX", request.lock_ms)
             redis.call("XADD", keys.events, "*", "event", "active", "jobId", id, "prev", "waiting")
             if request.worker then

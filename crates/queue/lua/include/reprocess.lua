@@ -16,3 +16,17 @@ local function count_on_child(job_key, parent_key, from)
     end
     if was_counted then redis.call("SADD", parent_key .. ":dependencies", job_key) end
 end
+
+-- What is left of a cancellation ends with the run that was cancelled.
+local function add_marks(stale, mark)
+    if not mark then return end
+    stale[#stale + 1] = "operator:cancel"
+    stale[#stale + 1] = "defa"
+end
+
+-- A job with a time to be started by has it anew. Others are spared the field.
+local function note_restart(job_key, opts, now)
+    if opts and (string.find(opts, '"ttlMs"', 1, true) or string.find(opts, '"expiresAt"', 1, true)) then
+        redis.call("HSET", job_key, "operator:restarted", now)
+    end
+end

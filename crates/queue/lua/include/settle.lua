@@ -1,14 +1,16 @@
 -- include/settle.lua: the outcomes of jobs that ran, a whole batch at a time.
--- Uses: enqueue, meta, parent, remove, dedup, metrics, promote. Bounds: a constant number of commands per job and per
+-- Uses: enqueue, meta, parent, remove, dedup, metrics, promote, cancel. Bounds: a constant number of commands per job and per
 -- batch, and the keep policies' own limits.
 
 local JOB_MISSING, LOCK_MISSING, NOT_ACTIVE, PENDING_CHILDREN = -1, -2, -3, -4
 local LOCK_MISMATCH, FAILED_CHILDREN, NOTHING_PENDING = -6, -9, 1
+-- Ours: the job is to be cancelled, whatever became of it.
+local TO_BE_CANCELLED = -12
 
 -- Positions in an outcome, as the worker encodes it.
 local ID, TOKEN, KIND, VALUE, STACK, DELAY, LIFO, KEEP_COUNT, KEEP_AGE, KEEP_LIMIT, ATTEMPTS =
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-local COMPLETED, FAILED, RETRIED, DELAYED, RETURNED, POSTPONED, PARKED = 1, 2, 3, 4, 5, 6, 7
+local COMPLETED, FAILED, RETRIED, DELAYED, RETURNED, POSTPONED, PARKED, CANCELLED = 1, 2, 3, 4, 5, 6, 7, 8
 
 local function any_has_children(prefix, outcomes)
     local keys = {}
@@ -48,6 +50,7 @@ local function why_not_settle(job_key, outcome, fields, lock, with_children, set
     if outcome[KIND] == PARKED then code = why_not_park(job_key, outcome[VALUE]) end
     if code then return code end
     if lock ~= outcome[TOKEN] then return lock and LOCK_MISMATCH or LOCK_MISSING end
+    if is_to_be_cancelled(fields[7], fields[9]) and outcome[KIND] ~= CANCELLED then return TO_BE_CANCELLED end
 end
 
 -- Reads what the outcomes need and sorts out those that their worker has no right to settle. Everything that can fail
@@ -67,7 +70,7 @@ local function check_ownership(prefix, keys, outcomes, with_data)
     for index, outcome in ipairs(outcomes) do
         local job_key = prefix .. outcome[ID]
         local fields = redis.call("HMGET", job_key, "name", "atm", "priority", "parentKey", "parent", "deid", "defa",
-            with_data and "data" or "name")
+            with_data and "data" or "name", "operator:cancel")
         local code = why_not_settle(job_key, outcome, fields, locks[index], with_children, settled)
         if code then
             refuse(index, code)
@@ -127,8 +130,13 @@ local function event_writer(events_key, max_events)
     end
 end
 
+-- What a finished job leaves: its result, or why it failed; a cancelled one says what its mark says.
+local function value_of(outcome, fields)
+    return outcome[KIND] == CANCELLED and fields[9] or outcome[VALUE]
+end
+
 local function finish(prefix, outcome, fields, finished, add_event, now)
-    local id, value = outcome[ID], outcome[VALUE]
+    local id, value = outcome[ID], value_of(outcome, fields)
     local job_key, attempts_made = prefix .. id, (tonumber(fields[2]) or 0) + 1
     local parent_key, has_completed = fields[4], outcome[KIND] == COMPLETED
     if parent_key then
@@ -152,7 +160,7 @@ local function finish(prefix, outcome, fields, finished, add_event, now)
         return
     end
     add_event("event", "failed", "jobId", id, "failedReason", value, "prev", "active")
-    if attempts_made >= outcome[ATTEMPTS] then
+    if outcome[KIND] == FAILED and attempts_made >= outcome[ATTEMPTS] then
         add_event("event", "retries-exhausted", "jobId", id, "attemptsMade", attempts_made)
     end
 end
@@ -225,16 +233,17 @@ local function settle(prefix, keys, outcomes, meta, now, history_max, records_at
     for _, pair in ipairs(accepted) do
         local outcome, fields = pair[1], pair[2]
         local kind = outcome[KIND]
-        if kind == COMPLETED or kind == FAILED then
+        if kind == COMPLETED or kind == FAILED or kind == CANCELLED then
             has_finished = true
-            counted[kind] = counted[kind] + 1
+            local counter = kind == COMPLETED and COMPLETED or FAILED
+            counted[counter] = counted[counter] + 1
             if fields[6] then release_deduplication(prefix, outcome[ID], fields[6], now) end
             finish(prefix, outcome, fields, finished, add_event, now)
             if history_max > 0 then
                 local at = #history
                 history[at + 1], history[at + 2] = "record", ARGV[records_at + pair[3]]
                 history[at + 3], history[at + 4] = "data", fields[8] or "{}"
-                history[at + 5], history[at + 6] = "value", outcome[VALUE]
+                history[at + 5], history[at + 6] = "value", value_of(outcome, fields)
             end
         elseif kind == DELAYED then
             has_delayed = true

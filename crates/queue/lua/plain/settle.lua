@@ -39,8 +39,8 @@ if #outcomes > 0 then
     local with = ARGV[5] == "0" and "name" or "data"
     for index = 1, #outcomes do
         if tokens[index] ~= outcomes[index][2] then return with_all_parts() end
-        local found = call("HMGET", job_keys[index], with, "atm", "parentKey", "deid")
-        if not found[1] or found[3] or found[4] then return with_all_parts() end
+        local found = call("HMGET", job_keys[index], with, "atm", "parentKey", "deid", "defa")
+        if not found[1] or found[3] or found[4] or found[5] then return with_all_parts() end
         fields[index] = found
     end
 elseif count > 0 then
@@ -106,11 +106,11 @@ if count > 0 then
         local id = found[index]
         local job_key = prefix .. id
         local job = call("HMGET", job_key, "name", "data", "opts", "timestamp", "delay", "priority", "ats", "defa",
-            "rjk", "deid", "parentKey", "atm", "stc", "stacktrace")
+            "rjk", "deid", "parentKey", "atm", "stc", "stacktrace", "pb", "operator:restarted")
         -- An id without a hash was removed by someone who did not look here: there is nothing to run.
         if job[1] then
             local started = job[7] and (tonumber(job[7]) or 0) + 1 or "1"
-            job[7], job[15] = started, id
+            job[7], job[17] = started, id
             call("SET", job_key .. ":lock", token, "PX", wanted[3])
             call("XADD", events, "*", "event", "active", "jobId", id, "prev", "waiting")
             if worker then

@@ -57,7 +57,13 @@ impl Queue {
         }
         let mut jobs = 0;
         loop {
-            let args = vec![self.keys.prefix().into(), from.as_str().into(), highest.clone(), count.into()];
+            let args = vec![
+                self.keys.prefix().into(),
+                from.as_str().into(),
+                highest.clone(),
+                count.into(),
+                self.now_ms().into(),
+            ];
             let moved = self.script(&scripts::BULK, None, args).await?.count();
             jobs += moved;
             let done = moved < count;

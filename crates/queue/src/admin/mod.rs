@@ -5,9 +5,11 @@
 //! between two steps stops the operation there.
 
 mod bulk;
+mod cancel;
 mod clean;
 mod dedup;
 mod events;
+mod expire;
 mod flow;
 mod jobs;
 mod keyspace;
@@ -17,6 +19,8 @@ mod pause;
 mod retry;
 
 pub use bulk::MAX_STEP;
+pub use cancel::{CancelOptions, CancelStage, Cancellation};
+pub use expire::Expiry;
 pub use flow::RemoveOptions;
 pub use retry::RetryOptions;
 

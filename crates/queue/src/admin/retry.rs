@@ -19,11 +19,14 @@ pub struct RetryOptions {
     pub reset_attempts_made: bool,
     /// Count the attempts it started from zero again, for workers with a limit on them.
     pub reset_attempts_started: bool,
+    /// Count the workers it lost from zero again: for a job that was given up because they went silent.
+    pub reset_stalled: bool,
 }
 
 impl RetryOptions {
     /// A whole new run: all attempts count from zero.
-    pub const AFRESH: Self = Self { state: None, lifo: false, reset_attempts_made: true, reset_attempts_started: true };
+    pub const AFRESH: Self =
+        Self { state: None, lifo: false, reset_attempts_made: true, reset_attempts_started: true, reset_stalled: true };
 }
 
 impl Queue {
@@ -42,6 +45,8 @@ impl Queue {
             flag(options.reset_attempts_made),
             flag(options.reset_attempts_started),
             options.state.map_or("", JobState::as_str).into(),
+            flag(options.reset_stalled),
+            self.now_ms().into(),
         ];
         self.job_script(&scripts::RETRY, id, args).await.map(drop)
     }

@@ -22,8 +22,14 @@ pub(crate) fn from_hash(queue: &QueueName, id: &str, reply: Reply) -> Result<Opt
     from_fields(queue, id, |name| fields.remove(name)).map(Some)
 }
 
+/// That a job is to be cancelled or was: ours, and unknown to BullMQ.
+const CANCEL_MARK: &str = "operator:cancel";
+
+/// When a job with a time to be started by was put back in line by hand: ours, too.
+const RESTARTED: &str = "operator:restarted";
+
 /// The fields of a job in short: all but its data, options, result, progress and stack traces, which may be large.
-pub(crate) const OUTLINE: [&str; 15] = [
+pub(crate) const OUTLINE: [&str; 16] = [
     "name",
     "timestamp",
     "delay",
@@ -39,6 +45,7 @@ pub(crate) const OUTLINE: [&str; 15] = [
     "defa",
     "rjk",
     "parentKey",
+    CANCEL_MARK,
 ];
 
 /// Reads the answer of `HMGET` of [`OUTLINE`]; `None` when there is no such hash.
@@ -53,7 +60,7 @@ pub(crate) fn from_outline(queue: &QueueName, id: &str, reply: Reply) -> Result<
 }
 
 /// What a claim's reply has of a job, in its order.
-const CLAIMED: [&str; 15] = [
+const CLAIMED: [&str; 17] = [
     "name",
     "data",
     "opts",
@@ -68,6 +75,8 @@ const CLAIMED: [&str; 15] = [
     "atm",
     "stc",
     "stacktrace",
+    "pb",
+    RESTARTED,
     "id",
 ];
 
@@ -115,6 +124,8 @@ fn from_fields(queue: &QueueName, id: &str, mut field: impl FnMut(&str) -> Optio
         parent_key: field("parentKey"),
         scheduler_id: field("rjk"),
         deduplication_id: field("deid"),
+        cancelled: field(CANCEL_MARK),
+        restarted_ms: field(RESTARTED).map(|text| whole(Some(text))),
     })
 }
 

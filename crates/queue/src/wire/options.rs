@@ -3,6 +3,7 @@
 //! Facts: bullmq-wire section 2. Readers of other languages write long names and odd numbers, so reading is lenient:
 //! an option that cannot be understood is left at its default, it never hides the others.
 
+use operator_core::time::parse_iso;
 use operator_core::{Backoff, Deduplication, JobId, JobOptions, Keep, ParentRef, Priority};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -46,6 +47,17 @@ struct WireOptions<'a> {
     remove_dependency: bool,
     #[serde(rename = "de", skip_serializing_if = "Option::is_none")]
     deduplication: Option<&'a Deduplication>,
+    // What follows is ours: BullMQ keeps it and does not look at it. An empty list would come back as a map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat_timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    not_retried: &'a [String],
 }
 
 /// The JSON of `options` for the job hash.
@@ -69,6 +81,11 @@ pub(crate) fn encode(options: &JobOptions) -> String {
         ignore_dependency: options.ignore_dependency_on_failure,
         remove_dependency: options.remove_dependency_on_failure,
         deduplication: options.deduplication.as_ref(),
+        timeout_ms: options.timeout_ms,
+        ttl_ms: options.ttl_ms,
+        expires_at: options.expires_at_ms,
+        heartbeat_timeout_ms: options.heartbeat_timeout_ms,
+        not_retried: &options.not_retried,
     };
     serde_json::to_string(&wire).expect("the options are numbers, text and plain maps")
 }
@@ -100,6 +117,13 @@ pub(crate) fn decode(json: &str) -> JobOptions {
         ignore_dependency_on_failure: flag(&["idof", "ignoreDependencyOnFailure"]),
         remove_dependency_on_failure: flag(&["rdof", "removeDependencyOnFailure"]),
         deduplication: value(&["de", "deduplication"]).and_then(|value| serde_json::from_value(value.clone()).ok()),
+        timeout_ms: whole(&["timeoutMs"]).filter(|ms| *ms > 0),
+        ttl_ms: whole(&["ttlMs"]).filter(|ms| *ms > 0),
+        expires_at_ms: value(&["expiresAt"]).and_then(|at| whole_number(at).or_else(|| parse_iso(at.as_str()?))),
+        heartbeat_timeout_ms: whole(&["heartbeatTimeoutMs"]).filter(|ms| *ms > 0),
+        not_retried: value(&["notRetried"])
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |codes| codes.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
     }
 }
 

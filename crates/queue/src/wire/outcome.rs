@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use operator_core::{Failure, FailureKind, Job, Json, Keep, KeepLimits};
+use operator_core::{Failure, FailureKind, Job, JobStatus, Json, Keep, KeepLimits};
 use serde::{Serialize, Serializer};
 
 use super::record::WireRecord;
@@ -39,6 +39,11 @@ pub(crate) enum Verdict {
         stacks: Vec<String>,
     },
     HandedBack,
+    /// It ends because somebody wanted it to; why is what its mark says, or this.
+    Cancelled {
+        reason: String,
+        stacks: Vec<String>,
+    },
     /// It goes on later, by its own wish.
     Postponed {
         delay_ms: u64,
@@ -98,7 +103,12 @@ impl Verdict {
         let stacks = stacks_with(job, &failure);
         let attempts_made = job.attempts_made.saturating_add(1);
         let has_started_enough = rules.max_started.is_some_and(|max| job.attempts_started >= max);
-        if failure.kind != FailureKind::Retryable || attempts_made >= job.opts.attempts || has_started_enough {
+        let is_listed = failure.code.as_ref().is_some_and(|code| job.opts.not_retried.contains(code));
+        if failure.kind != FailureKind::Retryable
+            || is_listed
+            || attempts_made >= job.opts.attempts
+            || has_started_enough
+        {
             return Self::Failed { reason: failure.message, stacks };
         }
         let not_retried = |message: &str, problem: &str| format!("{message} (not retried: {problem})");
@@ -123,6 +133,12 @@ impl Verdict {
             Some(delay_ms) => Self::Retried { delay_ms, reason: failure.message, stacks },
             None => Self::Failed { reason: failure.message, stacks },
         }
+    }
+
+    /// The end of a job that is to be cancelled, with the stack traces it has.
+    pub(crate) fn cancelled(job: &Job) -> Self {
+        let reason = job.cancelled.clone().unwrap_or_else(|| "cancelled".to_owned());
+        Self::Cancelled { reason, stacks: job.stacktrace.clone() }
     }
 
     /// A failure that no attempt follows.
@@ -157,21 +173,22 @@ impl Outcome {
     pub(crate) fn bytes(&self) -> usize {
         match &self.verdict {
             Verdict::Completed(result) => result.as_str().len(),
-            Verdict::Failed { reason, stacks } | Verdict::Retried { reason, stacks, .. } => {
-                reason.len() + stacks.iter().map(String::len).sum::<usize>()
-            }
+            Verdict::Failed { reason, stacks }
+            | Verdict::Cancelled { reason, stacks }
+            | Verdict::Retried { reason, stacks, .. } => reason.len() + stacks.iter().map(String::len).sum::<usize>(),
             Verdict::HandedBack | Verdict::Postponed { .. } | Verdict::Parked { .. } => 0,
         }
     }
 
     /// The terminal record as `worker` leaves it in the history stream; empty when the job has not finished.
     pub(crate) fn record(&self, worker: Option<&str>, now_ms: u64) -> Vec<u8> {
-        let (is_completed, stacks) = match &self.verdict {
-            Verdict::Completed(_) => (true, &[][..]),
-            Verdict::Failed { stacks, .. } => (false, &stacks[..]),
+        let (end, stacks) = match &self.verdict {
+            Verdict::Completed(_) => (JobStatus::Completed, &[][..]),
+            Verdict::Failed { stacks, .. } => (JobStatus::Failed, &stacks[..]),
+            Verdict::Cancelled { stacks, .. } => (JobStatus::Cancelled, &stacks[..]),
             _ => return Vec::new(),
         };
-        WireRecord::new(&self.job, is_completed, stacks, worker, now_ms).pack()
+        WireRecord::new(&self.job, end, stacks, worker, now_ms).pack()
     }
 
     fn to_wire(&self, defaults: KeepDefaults) -> WireOutcome<'_> {
@@ -183,6 +200,7 @@ impl Outcome {
             Verdict::Retried { delay_ms, reason, stacks } => (4, reason.as_str(), &stacks[..], *delay_ms),
             Verdict::HandedBack => (5, "", &[][..], 0),
             Verdict::Postponed { delay_ms } => (6, "", &[][..], *delay_ms),
+            Verdict::Cancelled { reason, stacks } => (8, reason.as_str(), &stacks[..], 0),
             Verdict::Parked { child_key } => (7, child_key.as_deref().unwrap_or_default(), &[][..], 0),
         };
         let keep = match kind {
@@ -190,7 +208,7 @@ impl Outcome {
             _ => job.opts.remove_on_fail.unwrap_or(defaults.failed),
         };
         let stacks =
-            if matches!(kind, 2..=4) { serde_json::to_string(stacks).unwrap_or_default() } else { String::new() };
+            if matches!(kind, 2..=4 | 8) { serde_json::to_string(stacks).unwrap_or_default() } else { String::new() };
         let is_plain = kind == 1 && keep == Keep::All;
         let (lifo, attempts) = (job.opts.lifo, job.opts.attempts);
         WireOutcome {
@@ -201,7 +219,7 @@ impl Outcome {
 }
 
 /// Count, age in seconds and limit, with −1 for none.
-fn keep_numbers(keep: Keep) -> (i64, i64, u64) {
+pub(crate) fn keep_numbers(keep: Keep) -> (i64, i64, u64) {
     let number = |limit: Option<u64>| limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     match keep {
         Keep::All => (-1, -1, DEFAULT_SWEEP),

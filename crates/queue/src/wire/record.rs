@@ -1,7 +1,7 @@
 //! The part of a terminal record that the worker knows, as it lies in the history stream. Data and result lie beside
 //! it: the settle script has them at hand, so they are not sent twice.
 
-use operator_core::{Job, JobRecord, Json, Outcome};
+use operator_core::{Job, JobRecord, JobStatus, Json, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::error::QueueError;
@@ -21,16 +21,19 @@ pub(crate) struct WireRecord {
     processed_ms: Option<u64>,
     finished_ms: u64,
     worker: Option<String>,
+    /// Not in entries of older releases, which know no such end.
+    #[serde(default)]
+    is_cancelled: bool,
 }
 
 impl WireRecord {
     /// What `worker` knows of `job`, whose attempt ended at `finished_ms`.
-    pub(crate) fn new(job: &Job, is_completed: bool, stack: &[String], worker: Option<&str>, finished_ms: u64) -> Self {
+    pub(crate) fn new(job: &Job, end: JobStatus, stack: &[String], worker: Option<&str>, finished_ms: u64) -> Self {
         Self {
             id: job.id.to_string(),
             name: job.name.clone(),
             opts: job.wire_opts.as_str().to_owned(),
-            is_completed,
+            is_completed: end == JobStatus::Completed,
             stack: stack.to_vec(),
             attempts_made: job.attempts_made.saturating_add(1),
             attempts_started: job.attempts_started,
@@ -39,7 +42,13 @@ impl WireRecord {
             processed_ms: job.processed_ms,
             finished_ms,
             worker: worker.map(str::to_owned),
+            is_cancelled: end == JobStatus::Cancelled,
         }
+    }
+
+    /// The same of a job that ended without another attempt.
+    pub(crate) fn without_attempt(self) -> Self {
+        Self { attempts_made: self.attempts_made.saturating_sub(1), ..self }
     }
 
     pub(crate) fn pack(&self) -> Vec<u8> {
@@ -55,6 +64,8 @@ impl WireRecord {
             |text: &str| Json::parse(text).or_else(|_| Json::encode(text)).map_err(|error| corrupt(error.to_string()));
         let outcome = if record.is_completed {
             Outcome::Completed { result: json(value)? }
+        } else if record.is_cancelled {
+            Outcome::Cancelled { error: value.to_owned(), stack: record.stack }
         } else {
             Outcome::Failed { error: value.to_owned(), stack: record.stack }
         };

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use operator_core::Job;
+use operator_core::time::iso;
+use operator_core::{Failure, Job};
 
 use super::consumer::STARTED_TOO_OFTEN;
 use super::options::{RateLimit, WorkerOptions};
+use super::oversight::Patience;
 use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::redis::{Arg, RedisError, Reply};
@@ -29,7 +31,9 @@ pub(super) enum Called {
     },
     Extended {
         queue: usize,
-        answer: Result<Vec<(String, Arc<str>)>, RedisError>,
+        answer: Result<Extended, RedisError>,
+        /// Asked because of notices, not by the clock.
+        is_look: bool,
     },
     Checked {
         queue: usize,
@@ -50,6 +54,15 @@ pub(super) enum Called {
 pub(super) struct Settle {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) claim: Claim,
+}
+
+/// What a renewal found.
+#[derive(Default)]
+pub(super) struct Extended {
+    /// The leases that are gone.
+    pub(super) lost: Vec<(String, Arc<str>)>,
+    /// Those that are held, and whose jobs are to be cancelled.
+    pub(super) cancelled: Vec<(String, Arc<str>)>,
 }
 
 /// A claim of `count` jobs under `token`.
@@ -100,6 +113,7 @@ pub(super) struct Terms {
     max_minutes: Option<u32>,
     limiter: Option<RateLimit>,
     pub(super) rules: RetryRules,
+    pub(super) patience: Patience,
 }
 
 impl Terms {
@@ -117,14 +131,17 @@ impl Terms {
                 .map(|minutes| minutes.min(MAX_MINUTES)),
             limiter: options.limiter,
             rules: RetryRules { backoff: options.backoff.clone(), max_started: options.max_started_attempts },
+            patience: Patience::of(options),
         }
     }
 
     /// Why a claimed job is to be failed without running it, if it is.
-    pub(super) fn must_fail(&self, job: &Job) -> Option<String> {
+    pub(super) fn must_fail(&self, job: &Job) -> Option<Failure> {
         let is_started_too_often = self.rules.max_started.is_some_and(|max| job.attempts_started > max);
-        let too_often = || is_started_too_often.then(|| STARTED_TOO_OFTEN.to_owned());
-        job.deferred_failure.clone().or_else(too_often)
+        let too_often = || is_started_too_often.then(|| Failure::unrecoverable(STARTED_TOO_OFTEN));
+        let deferred =
+            job.deferred_failure.as_ref().map(|reason| Failure::unrecoverable(reason).at(evidence(job, reason)));
+        deferred.or_else(too_often).or_else(|| expired(job))
     }
 
     /// Writes outcomes and claims.
@@ -159,11 +176,7 @@ impl Terms {
     }
 
     /// Renews locks for the worker's lock duration and returns the leases that are gone.
-    pub(super) async fn extend(
-        &self,
-        queue: &Queue,
-        leases: Vec<(String, Arc<str>)>,
-    ) -> Result<Vec<(String, Arc<str>)>, RedisError> {
+    pub(super) async fn extend(&self, queue: &Queue, leases: Vec<(String, Arc<str>)>) -> Result<Extended, RedisError> {
         extend_for(queue, leases, self.lock_ms).await
     }
 
@@ -179,22 +192,50 @@ impl Terms {
     }
 }
 
-/// Renews locks for `lock_ms` and returns the leases that are gone.
+/// Renews locks for `lock_ms`.
 pub(super) async fn extend_for(
     queue: &Queue,
     leases: Vec<(String, Arc<str>)>,
     lock_ms: u64,
-) -> Result<Vec<(String, Arc<str>)>, RedisError> {
+) -> Result<Extended, RedisError> {
     const CHUNK: usize = 1000;
-    let mut lost = Vec::new();
+    let mut extended = Extended::default();
     for chunk in leases.chunks(CHUNK) {
         let packed: Vec<(&str, &str)> = chunk.iter().map(|(id, token)| (id.as_str(), &**token)).collect();
         let packed = rmp_serde::to_vec(&packed).expect("text can be packed");
         let args = vec![queue.keys.prefix().into(), lock_ms.into(), packed.into()];
-        let positions = queue.script(&scripts::EXTEND, None, args).await?.into_list();
-        lost.extend(positions.iter().filter_map(|position| chunk.get(index(position)?).cloned()));
+        for told in queue.script(&scripts::EXTEND, None, args).await?.into_list() {
+            let Some(position) = told.int() else { continue };
+            let place = usize::try_from(position.unsigned_abs()).ok().and_then(|place| place.checked_sub(1));
+            let Some(lease) = place.and_then(|place| chunk.get(place)) else { continue };
+            if position > 0 { &mut extended.lost } else { &mut extended.cancelled }.push(lease.clone());
+        }
     }
-    Ok(lost)
+    Ok(extended)
+}
+
+/// What is known of a job that is given up because it lost its workers.
+fn evidence(job: &Job, reason: &str) -> Vec<String> {
+    if reason != Job::STALLED_TOO_OFTEN {
+        return Vec::new();
+    }
+    let worker = job.processed_by.as_deref().unwrap_or("one without a name");
+    vec![
+        format!("quarantined: {} of its workers went silent while they ran it", job.stalled),
+        format!("last worker: {worker}; its lock expired, and it wrote no outcome: it died, froze or lost Redis"),
+    ]
+}
+
+/// The failure of a job that is started for the first time, and too late for it.
+fn expired(job: &Job) -> Option<Failure> {
+    let expires_ms = job.expires_ms().filter(|_| job.attempts_started <= 1)?;
+    let is_late = job.processed_ms.is_some_and(|now_ms| now_ms > expires_ms);
+    is_late.then(|| Failure::unrecoverable(expired_reason(expires_ms)).with_code("expired"))
+}
+
+/// Why a job failed that was not started in time.
+pub(crate) fn expired_reason(expires_ms: u64) -> String {
+    format!("expired: it was not started by {}", iso(expires_ms))
 }
 
 pub(super) fn ms(duration: Duration) -> u64 {

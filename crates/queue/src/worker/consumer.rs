@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::call::{Claim, Settle, Settled, Terms, advance_scheduler};
 use super::hold::Hold;
 use super::options::WorkerOptions;
-use crate::error::QueueError;
+use crate::error::{QueueError, Refusal};
 use crate::queue::Queue;
 use crate::wire::outcome::Verdict;
 
@@ -96,7 +96,7 @@ impl Consumer {
     /// started too often.
     #[must_use]
     pub fn must_fail(&self, job: &Job) -> Option<String> {
-        self.terms.must_fail(job)
+        self.terms.must_fail(job).map(|failure| failure.message)
     }
 
     async fn claimed(&self, settled: Settled, token: Arc<str>) -> Result<Claimed, QueueError> {
@@ -133,11 +133,12 @@ impl HeldJob {
     /// Completes the job.
     ///
     /// # Errors
-    /// [`QueueError::Refused`] when it has children that have not finished or that failed, or is not held any more;
+    /// [`QueueError::Refused`] when it has children that have not finished or that failed, was cancelled meanwhile (it
+    /// has ended as that then), or is not held any more;
     /// [`QueueError::Redis`]: after an ambiguous one the call may be repeated, and a refusal then says that the first
     /// had taken effect or the job was lost.
     pub async fn complete(&self, result: Json) -> Result<(), QueueError> {
-        self.hold.settle(Verdict::completed(self.job(), result), Claim::none()).await.map(drop)
+        self.end(Verdict::completed(self.job(), result), Claim::none()).await.map(drop)
     }
 
     /// Fails the attempt. Whether another follows is decided by the job's options and the consumer's.
@@ -145,7 +146,7 @@ impl HeldJob {
     /// # Errors
     /// As [`HeldJob::complete`].
     pub async fn fail(&self, failure: Failure) -> Result<(), QueueError> {
-        self.hold.settle(self.verdict(failure), Claim::none()).await.map(drop)
+        self.end(self.verdict(failure), Claim::none()).await.map(drop)
     }
 
     /// Completes the job and claims the next under the same token, in one step.
@@ -154,7 +155,7 @@ impl HeldJob {
     /// As [`HeldJob::complete`] and [`Consumer::claim`].
     pub async fn complete_and_claim(&self, consumer: &Consumer, result: Json) -> Result<Claimed, QueueError> {
         consumer.options.check_terms()?;
-        let settled = self.hold.settle(Verdict::completed(self.job(), result), one(self.token())).await?;
+        let settled = self.end(Verdict::completed(self.job(), result), one(self.token())).await?;
         consumer.claimed(settled, self.token().into()).await
     }
 
@@ -164,8 +165,17 @@ impl HeldJob {
     /// As [`HeldJob::complete`] and [`Consumer::claim`].
     pub async fn fail_and_claim(&self, consumer: &Consumer, failure: Failure) -> Result<Claimed, QueueError> {
         consumer.options.check_terms()?;
-        let settled = self.hold.settle(self.verdict(failure), one(self.token())).await?;
+        let settled = self.end(self.verdict(failure), one(self.token())).await?;
         consumer.claimed(settled, self.token().into()).await
+    }
+
+    /// Settles the job. One that is to be cancelled is cancelled, whatever became of it, and the caller is told.
+    async fn end(&self, verdict: Verdict, claim: Claim) -> Result<Settled, QueueError> {
+        let settled = self.hold.settle(verdict, claim).await;
+        if matches!(settled, Err(QueueError::Refused { refusal: Refusal::Cancelled, .. })) {
+            self.hold.settle(Verdict::cancelled(self.job()), Claim::none()).await?;
+        }
+        settled
     }
 
     fn verdict(&self, failure: Failure) -> Verdict {

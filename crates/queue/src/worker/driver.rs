@@ -8,6 +8,7 @@ mod answers;
 mod jobs;
 mod served;
 mod timers;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::call::{Called, Claim, Settle, Terms, wake_another};
+use super::notices::Notices;
 use super::options::{MAX_PRESENCES, WorkerOptions};
 use super::status::Status;
 use super::waiter::{Waiter, Wake, groups};
@@ -31,6 +33,7 @@ use crate::redis::{Presence, Redis};
 use jobs::Finished;
 use served::{MAX_CALLS, MAX_OUTCOMES, Served};
 use timers::Drain;
+use watchdog::Watchdog;
 
 /// The most jobs one call claims: Redis answers nobody else meanwhile.
 const MAX_CLAIM: usize = 500;
@@ -48,6 +51,8 @@ pub(super) struct Driver {
     status: Arc<Status>,
     queues: Vec<Served>,
     waiter: Waiter,
+    notices: Notices,
+    watchdog: Watchdog,
     /// Running jobs: every task is here until it has ended.
     tasks: JoinSet<Finished>,
     /// Calls under way.
@@ -84,6 +89,8 @@ impl Driver {
         let presences = presences.map(|(_, queue)| Presence::announce(&redis, name(queue), queue.keys.prefix()));
         let presences = presences.collect();
         let waiter = Waiter::start(&queues, name);
+        let id = Uuid::now_v7();
+        let notices = Notices::start(&queues, id);
         let now = Instant::now();
         status.contact();
         Self {
@@ -98,10 +105,12 @@ impl Driver {
             status,
             queues: queues.into_iter().map(Served::new).collect(),
             waiter,
+            notices,
+            watchdog: Watchdog::new(now),
             tasks: JoinSet::new(),
             calls: FuturesUnordered::new(),
             promised: 0,
-            id: Uuid::now_v7(),
+            id,
             claims: 0,
             first: 0,
             drain: None,
@@ -138,6 +147,7 @@ impl Driver {
                 Some(called) = self.calls.next(), if !self.calls.is_empty() => self.on_called(called),
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.on_finished(finished),
                 wake = self.waiter.woken(), if self.waiter.is_asleep() => self.on_wake(&wake),
+                (queue, job) = self.notices.heard() => self.on_notice(queue, job),
                 () = tokio::time::sleep_until(timer) => self.on_timer(),
             }
         }

@@ -136,7 +136,7 @@ impl Hold {
         check_duration("duration", duration)?;
         let lease = vec![(self.job.id.to_string(), Arc::clone(&self.token))];
         let lost = extend_for(&self.queue, lease, ms(duration)).await?;
-        if lost.is_empty() { Ok(()) } else { Err(self.refused(Refusal::LockMissing)) }
+        if lost.lost.is_empty() { Ok(()) } else { Err(self.refused(Refusal::LockMissing)) }
     }
 
     /// Settles the job and, with a `claim`, takes the next in the same step.

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::hold::{Hold, Stay};
+use super::oversight::{StopCause, Watch};
 
 /// A held job: from its claim until its outcome is written.
 pub(super) struct Lease {
     /// The job and the token that proves the holding to every script. The job shares it, and may move itself away.
     pub(super) hold: Hold,
     /// Stops the job.
-    pub(super) cancelled: CancellationToken,
+    pub(super) watch: Watch,
     /// Its outcome is on the way to the server, or waits for it.
     pub(super) is_decided: bool,
 }
@@ -23,8 +22,8 @@ pub(super) struct Leases(HashMap<String, Lease>);
 
 impl Leases {
     /// Holds the job. Returns its lease under an older token, which another claim has ended.
-    pub(super) fn hold(&mut self, hold: Hold) -> Option<Lease> {
-        let lease = Lease { hold, cancelled: CancellationToken::new(), is_decided: false };
+    pub(super) fn hold(&mut self, hold: Hold, watch: Watch) -> Option<Lease> {
+        let lease = Lease { hold, watch, is_decided: false };
         self.0.insert(lease.hold.job().id.to_string(), lease)
     }
 
@@ -60,8 +59,14 @@ impl Leases {
         self.0.values().filter(|lease| lease.hold.stay() != Stay::Left)
     }
 
-    pub(super) fn cancel_all(&self) {
-        self.0.values().for_each(|lease| lease.cancelled.cancel());
+    /// Ids and tokens of those that are named, as far as they are held.
+    pub(super) fn find(&self, ids: &[String]) -> Vec<(String, Arc<str>)> {
+        let held = ids.iter().filter_map(|id| Some((id.clone(), Arc::clone(self.0.get(id)?.hold.shared_token()))));
+        held.collect()
+    }
+
+    pub(super) fn give_up_all(&self) {
+        self.0.values().for_each(|lease| lease.watch.stop(StopCause::GivenUp));
     }
 
     pub(super) fn len(&self) -> usize {

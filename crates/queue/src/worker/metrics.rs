@@ -10,6 +10,7 @@ pub(super) struct QueueMetrics {
     started: Counter,
     completed: Counter,
     failed: Counter,
+    cancelled: Counter,
     retried: Counter,
     handed_back: Counter,
     pub(super) stalled: Counter,
@@ -25,6 +26,7 @@ impl QueueMetrics {
             started: counter("operator_jobs_started_total"),
             completed: counter("operator_jobs_completed_total"),
             failed: counter("operator_jobs_failed_total"),
+            cancelled: counter("operator_jobs_cancelled_total"),
             retried: counter("operator_jobs_retried_total"),
             handed_back: counter("operator_jobs_handed_back_total"),
             stalled: counter("operator_jobs_stalled_total"),
@@ -46,6 +48,7 @@ impl QueueMetrics {
         match verdict {
             Verdict::Completed(_) => &self.completed,
             Verdict::Failed { .. } => &self.failed,
+            Verdict::Cancelled { .. } => &self.cancelled,
             Verdict::Retried { .. } => &self.retried,
             Verdict::HandedBack | Verdict::Postponed { .. } | Verdict::Parked { .. } => &self.handed_back,
         }

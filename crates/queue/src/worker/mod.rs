@@ -4,13 +4,16 @@
 //! The driver has a thread and a connection of its own, so that a job which blocks the program's threads stops neither
 //! the renewal of locks nor the answers of others. Jobs run on the runtime that [`Worker::start`] was called on.
 
+mod attempt;
 mod call;
 mod consumer;
 mod driver;
 mod hold;
 mod lease;
 mod metrics;
+mod notices;
 mod options;
+mod oversight;
 mod status;
 mod waiter;
 
@@ -25,12 +28,13 @@ use tokio_util::sync::CancellationToken;
 use crate::error::QueueError;
 use crate::queue::Queue;
 use crate::redis::{Redis, RedisConfig, Role};
-pub(crate) use call::reconnects;
+pub(crate) use call::{expired_reason, reconnects};
 pub use consumer::{Claimed, Consumer, HeldJob};
 use driver::Driver;
 pub use hold::Hold;
 pub use options::{BackoffStrategy, RateLimit, WorkerOptions};
 use options::{LONGEST, MAX_SLOTS};
+pub use oversight::{StopCause, Watch};
 pub use status::Status;
 
 /// Runs jobs.
@@ -50,8 +54,11 @@ pub struct ClaimedJob {
     /// Moves the job out of this attempt. What the handler returns after that is not looked at
     /// ([`Failure::moved`] says so to readers).
     pub hold: Hold,
-    /// Cancelled the moment the job is no longer this worker's, or is to be handed back.
+    /// Cancelled when the job is to stop: it is no longer this worker's, is to be handed back or cancelled, or passed a
+    /// limit. [`Watch::cause`] says which.
     pub cancelled: CancellationToken,
+    /// The limits of the attempt, and where it shows that it lives.
+    pub watch: Watch,
 }
 
 /// A running worker. Dropping it hands everything back at once; [`Worker::stop`] lets jobs finish first.

@@ -40,6 +40,11 @@ pub struct WorkerOptions {
     pub limiter: Option<RateLimit>,
     /// How often a job may be started, however its attempts ended, before it fails.
     pub max_started_attempts: Option<u32>,
+    /// How long an attempt may run of a job that does not say itself; `None` sets no limit.
+    pub timeout: Option<Duration>,
+    /// How long an attempt that was told to stop, because its job is cancelled or it passed a limit, may take for it
+    /// before it is dropped.
+    pub cancel_grace: Duration,
     /// The waits of jobs whose backoff has a type that is neither `fixed` nor `exponential`.
     pub backoff: Option<BackoffStrategy>,
 }
@@ -156,6 +161,8 @@ impl WorkerOptions {
             idle_wait: Duration::from_secs(5),
             limiter: None,
             max_started_attempts: None,
+            timeout: None,
+            cancel_grace: Duration::from_secs(10),
             backoff: None,
         }
     }
@@ -178,6 +185,8 @@ impl WorkerOptions {
         check_duration("lock_duration", self.lock_duration)?;
         check_duration("stalled_interval", self.stalled_interval)?;
         check_duration("idle_wait", self.idle_wait)?;
+        self.timeout.map_or(Ok(()), |timeout| check_duration("timeout", timeout))?;
+        check_duration("cancel_grace", self.cancel_grace)?;
         check_number("history_max_entries", self.history_max_entries.unwrap_or_default())?;
         self.limiter.map_or(Ok(()), RateLimit::check)
     }

@@ -15,6 +15,7 @@ pub struct Status {
     /// Watched by whoever waits for the end of running jobs.
     busy: watch::Sender<usize>,
     lost: AtomicU64,
+    starved_ms: AtomicU64,
 }
 
 impl Status {
@@ -25,6 +26,7 @@ impl Status {
             slots: AtomicUsize::new(slots),
             busy: watch::Sender::new(0),
             lost: AtomicU64::new(0),
+            starved_ms: AtomicU64::new(0),
         }
     }
 
@@ -57,6 +59,16 @@ impl Status {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// For how long jobs that block their threads have kept the program's runtime from running anything else.
+    #[must_use]
+    pub fn starved_for(&self) -> Duration {
+        Duration::from_millis(self.starved_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_starved(&self, starved: Duration) {
+        self.starved_ms.store(u64::try_from(starved.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn contact(&self) {

@@ -44,7 +44,7 @@ impl<'r> NewRow<'r> {
     pub(super) fn of(record: &'r JobRecord) -> Self {
         let (result, error, stack) = match &record.outcome {
             Outcome::Completed { result } => (Some(result.as_str()), None, None),
-            Outcome::Failed { error, stack } => {
+            Outcome::Failed { error, stack } | Outcome::Cancelled { error, stack } => {
                 (None, Some(stored(error)), Some(serde_json::Value::from(stack.as_slice()).to_string()))
             }
         };
@@ -128,7 +128,6 @@ impl JobRow {
     }
 }
 
-/// A cancelled job is one that failed, with a mark: the wire sees it so, and so does a release that knows no better.
 fn outcome(
     status: &str,
     result: Option<String>,
@@ -140,7 +139,8 @@ fn outcome(
         "failed" | "cancelled" => {
             let stack = serde_json::from_str(stack.as_deref().unwrap_or("[]"));
             let stack = stack.map_err(|problem| format!("column stack: {problem}"))?;
-            Ok(Outcome::Failed { error: error.map(original).unwrap_or_default(), stack })
+            let error = error.map(original).unwrap_or_default();
+            Ok(if status == "failed" { Outcome::Failed { error, stack } } else { Outcome::Cancelled { error, stack } })
         }
         other => Err(format!("column status: `{other}` is not how a job ends")),
     }

@@ -1,5 +1,6 @@
 //! What the driver makes of the answers to its calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Driver;
@@ -7,7 +8,8 @@ use super::served::MAX_OUTCOMES;
 use crate::error::Refusal;
 use crate::redis::RedisError;
 use crate::wire::outcome::{Outcome, Verdict};
-use crate::worker::call::{Called, Settle, Settled};
+use crate::worker::call::{Called, Extended, Settle, Settled};
+use crate::worker::oversight::StopCause;
 
 impl Driver {
     pub(super) fn on_called(&mut self, called: Called) {
@@ -38,19 +40,16 @@ impl Driver {
                     }
                 }
             }
-            Called::Extended { queue, answer } => match answer {
-                Ok(lost) => {
-                    self.status.contact();
-                    // What has an outcome hears of its lock with that: an earlier call may have written it.
-                    let is_undecided = |id, token| {
-                        let lease = self.queues[queue].leases.get(id, token);
-                        lease.is_some_and(|lease| !lease.is_decided)
-                    };
-                    let lost: Vec<_> = lost.iter().filter(|(id, token)| is_undecided(id, token)).collect();
-                    lost.iter().for_each(|(id, token)| self.lose(queue, id, token));
+            Called::Extended { queue, answer, is_look } => {
+                match answer {
+                    Ok(extended) => self.on_extended(queue, &extended),
+                    Err(error) => tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot renew locks"),
                 }
-                Err(error) => tracing::warn!(queue = %self.queues[queue].queue.name, %error, "cannot renew locks"),
-            },
+                if is_look {
+                    self.queues[queue].is_looking = false;
+                    self.look(queue);
+                }
+            }
             Called::Checked { queue, answer } => match answer {
                 Ok(ids) if ids.is_empty() => self.status.contact(),
                 Ok(ids) => {
@@ -77,6 +76,21 @@ impl Driver {
             }
             Called::Woken => {}
         }
+    }
+
+    fn on_extended(&mut self, queue: usize, extended: &Extended) {
+        self.status.contact();
+        // What has an outcome hears of its lock with that: an earlier call may have written it.
+        let undecided = |(id, token): &&(String, Arc<str>)| {
+            self.queues[queue].leases.get(id, token).is_some_and(|lease| !lease.is_decided)
+        };
+        for (id, token) in extended.cancelled.iter().filter(undecided) {
+            if let Some(lease) = self.queues[queue].leases.get(id, token) {
+                lease.watch.stop(StopCause::Cancelled);
+            }
+        }
+        let lost: Vec<_> = extended.lost.iter().filter(undecided).collect();
+        lost.iter().for_each(|(id, token)| self.lose(queue, id, token));
     }
 
     pub(super) fn on_settled(&mut self, position: usize, request: Settle, settled: Settled) {
@@ -121,6 +135,10 @@ impl Driver {
                 served.leases.release(id, &outcome.token);
             }
             Some(refusal) if refusal.is_lost_ownership() => self.lose(position, id, &outcome.token),
+            // Whatever became of it: it was cancelled meanwhile.
+            Some(Refusal::Cancelled) => {
+                served.decide(Outcome { verdict: Verdict::cancelled(&outcome.job), ..outcome.clone() });
+            }
             // A parent that cannot complete: its children are in the way, and waiting does not help.
             Some(refusal) => {
                 let verdict = Verdict::failed(&outcome.job, &format!("job {id} {refusal}"));

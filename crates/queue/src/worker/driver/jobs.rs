@@ -1,21 +1,20 @@
 //! The jobs a worker holds: started on the program's runtime, and taken back when their tasks end.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use operator_core::{Failure, Job, JobId, Json};
+use operator_core::{Job, JobId};
 use tokio::time::Instant;
 
 use super::Driver;
 use super::served::Promise;
 use crate::error::QueueError;
-use crate::wire::outcome::{Outcome, Verdict};
+use crate::wire::outcome::{Outcome, RetryRules, Verdict};
+use crate::worker::attempt::{self, Ended};
 use crate::worker::call::{Called, Claimed, advance_scheduler};
 use crate::worker::hold::Stay;
 use crate::worker::lease::Lease;
+use crate::worker::oversight::{StopCause, Watch};
 use crate::worker::{ClaimedJob, Hold};
 
 /// How long slots are kept for a claim that is not answered: much longer than an answer takes, and short enough that a
@@ -27,8 +26,7 @@ pub(super) struct Finished {
     pub(super) queue: usize,
     pub(super) job: Arc<Job>,
     pub(super) token: Arc<str>,
-    /// `None` when it was stopped.
-    pub(super) result: Option<Result<Json, Failure>>,
+    pub(super) ended: Ended,
     /// Whether it left the attempt by its own wish.
     pub(super) stay: Stay,
 }
@@ -73,6 +71,8 @@ impl Driver {
         };
         let surplus = claimed.split_off(room);
         self.start_jobs(position, token, claimed);
+        // Of those that have just been claimed.
+        self.look(position);
         for Claimed { id, job } in surplus {
             match job {
                 Ok(job) => self.hand_back(position, Arc::new(job), token),
@@ -113,7 +113,8 @@ impl Driver {
     fn hold(&mut self, position: usize, job: &Arc<Job>, token: &Arc<str>) {
         let served = &mut self.queues[position];
         let hold = Hold::new(served.queue.clone(), Arc::clone(job), Arc::clone(token), Arc::clone(&self.terms));
-        if let Some(older) = served.leases.hold(hold).filter(|older| !older.is_decided) {
+        let watch = Watch::begin(job, self.terms.patience.timeout);
+        if let Some(older) = served.leases.hold(hold, watch).filter(|older| !older.is_decided) {
             self.end_lost(position, &older);
         }
     }
@@ -130,27 +131,21 @@ impl Driver {
         let is_stopping = self.is_stopping();
         let served = &mut self.queues[position];
         let Some(lease) = served.leases.get(job.id.as_str(), &token).filter(|lease| !lease.is_decided) else { return };
-        let (hold, cancelled) = (lease.hold.clone(), lease.cancelled.clone());
+        let (hold, watch) = (lease.hold.clone(), lease.watch.clone());
         if is_stopping {
             return served.decide(Outcome { job, token, verdict: Verdict::HandedBack, is_repeated: false });
         }
-        if let Some(reason) = self.terms.must_fail(&job) {
-            let verdict = Verdict::failed(&job, &reason);
+        if let Some(failure) = self.terms.must_fail(&job) {
+            let verdict = Verdict::of_failure(&job, failure, &RetryRules::default(), 0.0);
             return served.decide(Outcome { job, token, verdict, is_repeated: false });
         }
         let queue = served.queue.clone();
-        let claimed = ClaimedJob { job: Arc::clone(&job), queue, hold: hold.clone(), cancelled: cancelled.clone() };
-        let handler = Arc::clone(&self.handler);
+        let cancelled = watch.token().clone();
+        let claimed = ClaimedJob { job: Arc::clone(&job), queue, hold: hold.clone(), cancelled, watch };
+        let (handler, grace) = (Arc::clone(&self.handler), self.terms.patience.grace);
         let task = async move {
-            let run = AssertUnwindSafe(async move { handler.run(claimed).await }).catch_unwind();
-            let result = tokio::select! {
-                biased;
-                result = run => Some(result.unwrap_or_else(|panic| Err(panicked(&*panic)))),
-                () = cancelled.cancelled() => None,
-            };
-            // A job that noticed the stop reports it as a failure; it was interrupted, and that costs no attempt.
-            let result = result.filter(|result| result.is_ok() || !cancelled.is_cancelled());
-            Finished { queue: position, job, token, result, stay: hold.stay() }
+            let ended = attempt::run(handler, claimed, grace).await;
+            Finished { queue: position, job, token, ended, stay: hold.stay() }
         };
         self.tasks.spawn_on(task, &self.runtime);
     }
@@ -175,13 +170,14 @@ impl Driver {
     }
 
     pub(super) fn take_finished(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let Ok(Finished { queue, job, token, result, stay }) = finished else {
+        let Ok(Finished { queue, job, token, ended, stay }) = finished else {
             // A panic of the run is caught inside. What is left is one of its parts as they are dropped, and the end of
             // the program's runtime.
             return tracing::error!("a job's task was aborted");
         };
         let served = &mut self.queues[queue];
-        if !served.leases.holds(job.id.as_str(), &token) {
+        // One that was given up on has its outcome already.
+        if served.leases.get(job.id.as_str(), &token).is_none_or(|lease| lease.is_decided) {
             return tracing::debug!(queue = %served.queue.name, id = %job.id, "dropped the result of a lost job");
         }
         if stay == Stay::Left {
@@ -190,10 +186,11 @@ impl Driver {
             served.is_ready = true;
             return;
         }
-        let verdict = match result {
-            Some(Ok(result)) => Verdict::completed(&job, result),
-            Some(Err(failure)) => Verdict::of_failure(&job, failure, &self.terms.rules, rand::random()),
-            None => Verdict::HandedBack,
+        let verdict = match ended {
+            Ended::Result(Ok(result)) => Verdict::completed(&job, result),
+            Ended::Result(Err(failure)) => Verdict::of_failure(&job, failure, &self.terms.rules, rand::random()),
+            Ended::Cancelled => Verdict::cancelled(&job),
+            Ended::GivenUp => Verdict::HandedBack,
         };
         // Stopped on its way out: it has left or is handed back, whichever came first.
         let is_repeated = stay == Stay::Leaving;
@@ -218,15 +215,10 @@ impl Driver {
             return;
         }
         let served = &self.queues[position];
-        lease.cancelled.cancel();
+        lease.watch.stop(StopCause::GivenUp);
         served.metrics.leases_lost.increment(1);
         self.status.add_lost();
         let id = lease.hold.job().id.as_str();
         tracing::warn!(queue = %served.queue.name, id, "lost a job: its lock expired or another worker took it");
     }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Failure::retryable(format!("the job panicked: {}", text.unwrap_or("without a message")))
 }

@@ -67,6 +67,10 @@ pub(super) struct Served {
     /// What is kept for each claim that is under way or lost, unless it was waited for long enough.
     pub(super) promises: Vec<Promise>,
     pub(super) pauses: ExponentialBackoff,
+    /// Jobs that somebody is said to have cancelled, to be looked at.
+    pub(super) noticed: Vec<String>,
+    /// A look is under way.
+    pub(super) is_looking: bool,
 }
 
 impl Served {
@@ -87,6 +91,8 @@ impl Served {
             lost_claims: Vec::new(),
             promises: Vec::new(),
             pauses: pauses(),
+            noticed: Vec::new(),
+            is_looking: false,
         }
     }
 

@@ -47,7 +47,9 @@ impl Driver {
         if now >= self.renew_at {
             self.renew_at = now + self.options.lock_duration / 4;
             self.renew();
+            self.give_up_overdue();
         }
+        self.watch_runtime(now);
         if now >= self.check_at && self.drain.is_none() {
             self.check_at = now + self.options.stalled_interval;
             self.check_stalled();
@@ -92,7 +94,7 @@ impl Driver {
             }
             let (terms, queue) = (Arc::clone(&self.terms), self.queues[position].queue.clone());
             self.calls.push(Box::pin(async move {
-                Called::Extended { queue: position, answer: terms.extend(&queue, leases).await }
+                Called::Extended { queue: position, answer: terms.extend(&queue, leases).await, is_look: false }
             }));
         }
     }
@@ -107,7 +109,7 @@ impl Driver {
     }
 
     pub(super) fn next_timer(&self) -> Instant {
-        let mut next = self.renew_at;
+        let mut next = self.renew_at.min(self.next_probe());
         match &self.drain {
             None => next = next.min(self.check_at).min(self.ping_at),
             Some(drain) => next = next.min(drain.next_stage_at()),
@@ -143,7 +145,7 @@ impl Driver {
         match drain.stage {
             Stage::Finishing => {
                 drain.stage = Stage::Stopping;
-                self.queues.iter().for_each(|served| served.leases.cancel_all());
+                self.queues.iter().for_each(|served| served.leases.give_up_all());
             }
             Stage::Stopping => {
                 drain.stage = Stage::Abandoned;
