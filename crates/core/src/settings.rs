@@ -44,6 +44,8 @@ pub mod vars {
         QUEUE_NAME "QUEUE_NAME" = "default", "The queues a worker serves, separated by commas.";
         WORKER_CONCURRENCY "WORKER_CONCURRENCY" ["MAX_CONCURRENT_JOBS", "BR_OS_OPERATOR_MAX_CONCURRENCY"] = "10", "How many jobs one worker process runs at a time, 1 to 10000.";
         OPERATOR_WORKER_NAME "OPERATOR_WORKER_NAME" = "the host name and process id", "The name under which a worker is listed and recorded.";
+        JOB_TIMEOUT_MS "JOB_TIMEOUT_MS" ["JOB_TIMEOUT_SECONDS", "BR_OS_OPERATOR_DEFAULT_TIMEOUT_SECONDS"] = "none: an attempt may run for ever", "How long one attempt may run of a job that does not say itself, 1 to 604800000; the older names are in seconds.";
+        OPERATOR_CANCEL_GRACE_MS "OPERATOR_CANCEL_GRACE_MS" = "10000", "How long a job that was cancelled or passed a time limit may take to stop before it is dropped, 1 to 3600000.";
         OPERATOR_LOCK_DURATION_MS "OPERATOR_LOCK_DURATION_MS" = "30000", "How long a claim holds without renewal, 1000 to 3600000; renewed at a quarter of it.";
         OPERATOR_STALLED_INTERVAL_MS "OPERATOR_STALLED_INTERVAL_MS" = "30000", "How often the workers of a queue look for jobs whose worker died, 1000 to 3600000.";
         OPERATOR_MAX_STALLED "OPERATOR_MAX_STALLED" = "1", "How often a job may lose its worker before it fails, 0 to 1000.";

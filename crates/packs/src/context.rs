@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use operator_core::{Callback, Failure, Job, JobId, Json, NewJob, QueueName};
 use serde::Serialize;
@@ -20,13 +20,46 @@ pub struct Context {
     host: Arc<dyn JobHost>,
     /// Shared with the worker, which cancels it; the job only listens.
     cancelled: CancellationToken,
+    deadline: Option<Instant>,
 }
 
 impl Context {
     /// The context of one attempt of `job`, run by `host` until `cancelled`.
     #[must_use]
     pub fn new(job: impl Into<Arc<Job>>, host: Arc<dyn JobHost>, cancelled: CancellationToken) -> Self {
-        Self { job: job.into(), host, cancelled }
+        Self { job: job.into(), host, cancelled, deadline: None }
+    }
+
+    /// The same attempt, which must have ended by `deadline`.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// When this attempt must have ended, if it must: what passes it is told to stop, and has failed.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The same in epoch milliseconds, for those outside this process.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        let left = u64::try_from(self.time_left()?.as_millis()).unwrap_or(u64::MAX);
+        Some(now_ms().saturating_add(left))
+    }
+
+    /// How much time is left until the deadline, if there is one.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Shows that the job lives, for one that has a `heartbeatTimeoutMs`. Progress, logs and whatever else is asked of
+    /// the worker show it, too. It costs next to nothing.
+    pub fn heartbeat(&self) {
+        self.host.heartbeat();
     }
 
     /// The job as it stood when it was claimed.
@@ -83,7 +116,8 @@ impl Context {
         self.job.timestamp_ms
     }
 
-    /// Cancelled when the worker hands the job back or no longer owns it: whatever the job still does is in vain.
+    /// Cancelled when the job is to stop: somebody cancelled it, it passed a time limit, or its worker hands it back or
+    /// no longer owns it. Whatever it still does is in vain.
     #[must_use]
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled

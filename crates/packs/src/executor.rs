@@ -57,6 +57,30 @@ where
     })
 }
 
+/// As [`typed`], for a function that blocks its thread.
+pub(crate) fn blocking<D, R, F>(function: F) -> Arc<dyn Executor>
+where
+    D: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
+    F: Fn(D, Context) -> Result<R, Failure> + Send + Sync + 'static,
+{
+    let function = Arc::new(function);
+    typed(move |data: D, context: Context| {
+        let function = Arc::clone(&function);
+        async move {
+            let span = tracing::Span::current();
+            let run = tokio::task::spawn_blocking(move || span.in_scope(|| function(data, context)));
+            match run.await {
+                Ok(result) => result,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => Err(Failure::retryable(format!("the job's thread was ended: {error}"))),
+                },
+            }
+        }
+    })
+}
+
 fn decode<D: DeserializeOwned>(context: &Context) -> Result<D, Failure> {
     let mut deserializer = serde_json::Deserializer::from_str(context.data().as_str());
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

@@ -27,6 +27,9 @@ pub trait JobHost: Send + Sync {
     /// Replaces the progress of the job.
     fn update_progress(&self, progress: Json) -> BoxFuture<'_, Result<(), Failure>>;
 
+    /// The job lives.
+    fn heartbeat(&self) {}
+
     /// Appends a line to the log of the job.
     fn log(&self, line: String) -> BoxFuture<'_, Result<(), Failure>>;
 

@@ -50,6 +50,20 @@ impl Registry {
         self.register_executor(name, executor::typed(function))
     }
 
+    /// As [`Registry::register`], for a function that blocks its thread: it computes for long, or waits for files,
+    /// processes or a database without `await`. It runs on threads that are there for this, so that other jobs go on.
+    ///
+    /// Nobody can stop such a function but itself: it should look at [`Context::cancelled`] between its steps. What it
+    /// still does when its job has ended has no effect.
+    pub fn register_blocking<D, R, F>(&mut self, name: &str, function: F) -> &mut Self
+    where
+        D: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        F: Fn(D, Context) -> Result<R, Failure> + Send + Sync + 'static,
+    {
+        self.register_executor(name, executor::blocking(function))
+    }
+
     /// Runs jobs called `name` with `executor`, in place of what ran them before.
     pub fn register_executor(&mut self, name: &str, executor: Arc<dyn Executor>) -> &mut Self {
         Arc::make_mut(&mut self.executors).insert(name.to_owned(), executor);

@@ -46,12 +46,13 @@ metrics! {
     JOBS_STARTED "operator_jobs_started_total" Counter ["queue"] "attempts", "Attempts this worker began.";
     JOBS_COMPLETED "operator_jobs_completed_total" Counter ["queue"] "jobs", "Jobs this worker finished with a result.";
     JOBS_FAILED "operator_jobs_failed_total" Counter ["queue"] "jobs", "Jobs that failed for good on this worker.";
+    JOBS_CANCELLED "operator_jobs_cancelled_total" Counter ["queue"] "jobs", "Jobs that ended on this worker because somebody cancelled them.";
     JOBS_RETRIED "operator_jobs_retried_total" Counter ["queue"] "attempts", "Failed attempts on this worker that another attempt follows.";
     JOBS_STALLED "operator_jobs_stalled_total" Counter ["queue"] "jobs", "Jobs this worker found without their worker and recovered.";
     JOBS_HANDED_BACK "operator_jobs_handed_back_total" Counter ["queue"] "jobs", "Jobs this worker gave back unfinished when it was told to stop.";
     LEASE_LOST "operator_lease_lost_total" Counter ["queue"] "jobs", "Jobs this worker was still running when it no longer owned them.";
     JOB_WAIT "operator_job_wait_seconds" Histogram ["queue"] "seconds", "From the moment a job was due to the start of its attempt.";
-    JOB_RUN "operator_job_run_seconds" Histogram ["queue", "name", "outcome"] "seconds", "How long an attempt ran; name is a job type this worker provides or unknown, outcome is completed, failed, retried or moved (by the job itself).";
+    JOB_RUN "operator_job_run_seconds" Histogram ["queue", "name", "outcome"] "seconds", "How long an attempt ran; name is a job type this worker provides or unknown, outcome is completed, failed, retried, timed_out, cancelled or moved (by the job itself).";
     WORKER_SLOTS "operator_worker_slots" Gauge ["state"] "slots", "Slots of this worker: state is used or total.";
     QUEUE_JOBS "operator_queue_jobs" Gauge ["queue", "state"] "jobs", "Jobs of a queue by the wire's state; every dispatcher reports the same number.";
     QUEUE_OLDEST_WAITING_AGE "operator_queue_oldest_waiting_age_seconds" Gauge ["queue"] "seconds", "How long the job at the head of a queue has been due; every dispatcher reports the same number.";
@@ -66,6 +67,7 @@ metrics! {
     HTTP_REQUESTS "operator_http_requests_total" Counter ["route", "method", "status"] "requests", "Requests answered, by the route's pattern.";
     HTTP_REQUEST "operator_http_request_seconds" Histogram ["route", "method"] "seconds", "How long an answer took.";
     BUILD_INFO "operator_build_info" Gauge ["service", "version", "commit"] "boolean", "Always 1; the labels say which build this is.";
+    RUNTIME_STARVED "operator_runtime_starved_seconds" Gauge [] "seconds", "For how long jobs that block their threads have kept this worker from running anything else; 0 while they do not.";
     RUNTIME_TASKS "operator_runtime_tasks" Gauge [] "tasks", "Tasks alive on this process's runtime.";
     PROCESS_RESIDENT_MEMORY "process_resident_memory_bytes" Gauge [] "bytes", "Memory of this process that is in RAM (Linux).";
     PROCESS_CPU "process_cpu_seconds_total" Counter [] "seconds", "Processor time this process has used (Linux).";

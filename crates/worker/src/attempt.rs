@@ -2,13 +2,12 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::Gauge;
 use operator_core::{Failure, FailureKind, Job, Json};
-use operator_queue::worker::WorkerOptions;
+use operator_queue::worker::{StopCause, Watch, WorkerOptions};
 use operator_telemetry::names;
-use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 /// A running attempt. It counts as a used slot until it is dropped, which is also how a stopped one ends.
@@ -16,10 +15,12 @@ pub(crate) struct Attempt {
     job: Arc<Job>,
     /// The name in metrics: producers choose names freely, and each would be a time series for ever.
     label: String,
-    cancelled: CancellationToken,
+    watch: Watch,
     rules: RetryRules,
     used: Gauge,
     started: Instant,
+    /// Its end was counted.
+    has_ended: bool,
 }
 
 /// What of a worker's options decides whether another attempt follows.
@@ -36,15 +37,9 @@ impl RetryRules {
 }
 
 impl Attempt {
-    pub(crate) fn begin(
-        job: Arc<Job>,
-        label: &str,
-        cancelled: CancellationToken,
-        rules: RetryRules,
-        used: Gauge,
-    ) -> Self {
+    pub(crate) fn begin(job: Arc<Job>, label: &str, watch: Watch, rules: RetryRules, used: Gauge) -> Self {
         used.increment(1.0);
-        Self { label: label.to_owned(), job, cancelled, rules, used, started: Instant::now() }
+        Self { label: label.to_owned(), job, watch, rules, used, started: Instant::now(), has_ended: false }
     }
 
     /// What everything logged during the attempt carries, and what a trace shows of it.
@@ -54,29 +49,51 @@ impl Attempt {
     }
 
     /// The attempt came to its own end.
-    pub(crate) fn end(&self, result: &Result<Result<Json, Failure>, Box<dyn Any + Send>>, has_moved: bool) {
+    pub(crate) fn end(&mut self, result: &Result<Result<Json, Failure>, Box<dyn Any + Send>>, has_moved: bool) {
         let outcome = match result {
             // Whatever it returns has no effect any more.
             _ if has_moved => "moved",
+            // Whatever it says: it ended for another reason than its own.
+            _ if self.is_stopped() => return self.end_stopped(),
             Ok(Ok(_)) => "completed",
-            // Whatever it says: it is handed back, or was lost.
-            _ if self.cancelled.is_cancelled() => return,
-            Ok(Err(failure)) if failure.kind == FailureKind::Unrecoverable => "failed",
+            // It is handed back, or was lost.
+            _ if self.watch.cause().is_some() => return,
+            Ok(Err(failure)) if failure.kind == FailureKind::Unrecoverable || self.is_listed(failure) => "failed",
             _ if self.is_retried() => "retried",
             _ => "failed",
         };
-        let took = self.started.elapsed();
-        metrics::histogram!(
-            names::JOB_RUN,
-            "queue" => self.job.queue.to_string(), "name" => self.label.clone(), "outcome" => outcome
-        )
-        .record(took);
+        let took = self.record(outcome);
         match result {
             _ if has_moved => tracing::debug!(?took, "moved itself"),
             Ok(Ok(_)) => tracing::debug!(?took, "completed"),
             Ok(Err(failure)) => tracing::info!(outcome, error = failure.message, ?took, "an attempt failed"),
             Err(_) => tracing::warn!(outcome, ?took, "a job panicked"),
         }
+    }
+
+    /// Whether it was told to stop by itself, not with its worker.
+    fn is_stopped(&self) -> bool {
+        self.watch.cause().is_some_and(|cause| cause != StopCause::GivenUp)
+    }
+
+    /// It was told to stop: how it ended is not its own doing.
+    fn end_stopped(&mut self) {
+        let outcome = if self.watch.cause() == Some(StopCause::Cancelled) { "cancelled" } else { "timed_out" };
+        let took = self.record(outcome);
+        tracing::info!(outcome, ?took, "an attempt was stopped");
+    }
+
+    fn is_listed(&self, failure: &Failure) -> bool {
+        failure.code.as_ref().is_some_and(|code| self.job.opts.not_retried.contains(code))
+    }
+
+    fn record(&mut self, outcome: &'static str) -> Duration {
+        self.has_ended = true;
+        let took = self.started.elapsed();
+        let labels =
+            [("queue", self.job.queue.to_string()), ("name", self.label.clone()), ("outcome", outcome.to_owned())];
+        metrics::histogram!(names::JOB_RUN, &labels).record(took);
+        took
     }
 
     /// Whether another attempt follows a failure that allows one. A strategy of the worker's own counts as one that lets
@@ -91,6 +108,9 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        if !self.has_ended && self.is_stopped() {
+            self.end_stopped();
+        }
         self.used.decrement(1.0);
     }
 }

@@ -74,6 +74,13 @@ impl WorkerBuilder {
         self
     }
 
+    /// How long one attempt may run of a job that does not say itself; for ever unless given.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
     /// Lets no more than `max` jobs of a queue start within `duration`. All workers of a queue share one count, so give
     /// each the same numbers; a limit of the queue's own goes before.
     #[must_use]

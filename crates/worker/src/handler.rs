@@ -32,13 +32,17 @@ impl Jobs {
 }
 
 impl Handler for Jobs {
-    fn run(&self, ClaimedJob { job, hold, cancelled, .. }: ClaimedJob) -> BoxFuture<'static, Result<Json, Failure>> {
+    fn run(
+        &self,
+        ClaimedJob { job, hold, cancelled, watch, .. }: ClaimedJob,
+    ) -> BoxFuture<'static, Result<Json, Failure>> {
         let is_provided = self.registry.names().any(|name| name == job.name);
         let label = if is_provided { &*job.name } else { "unknown" };
-        let attempt = Attempt::begin(Arc::clone(&job), label, cancelled.clone(), self.rules, self.used.clone());
+        let mut attempt = Attempt::begin(Arc::clone(&job), label, watch.clone(), self.rules, self.used.clone());
         let span = attempt.span();
-        let host = Arc::new(QueueHost::new(hold.clone()));
-        let executed = self.registry.execute(Context::new(job, host, cancelled));
+        let host = Arc::new(QueueHost::new(hold.clone(), watch.clone()));
+        let context = Context::new(job, host, cancelled).with_deadline(watch.deadline());
+        let executed = self.registry.execute(context);
         let run = async move {
             let result = AssertUnwindSafe(executed).catch_unwind().await;
             attempt.end(&result, hold.has_moved());

@@ -6,16 +6,23 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use operator_core::{Callback, Failure, JobId, Json, NewJob, QueueName};
 use operator_packs::{JobHost, Move};
-use operator_queue::worker::Hold;
+use operator_queue::worker::{Hold, Watch};
 use operator_queue::{QueueError, Refusal};
 
 pub(crate) struct QueueHost {
     hold: Hold,
+    watch: Watch,
 }
 
 impl QueueHost {
-    pub(crate) fn new(hold: Hold) -> Self {
-        Self { hold }
+    pub(crate) fn new(hold: Hold, watch: Watch) -> Self {
+        Self { hold, watch }
+    }
+
+    /// Whatever a job asks for shows that it lives.
+    fn hold(&self) -> &Hold {
+        self.watch.beat();
+        &self.hold
     }
 
     fn id(&self) -> &str {
@@ -23,7 +30,7 @@ impl QueueHost {
     }
 
     async fn go(&self, to: Move) -> Result<bool, QueueError> {
-        let hold = &self.hold;
+        let hold = self.hold();
         match to {
             Move::After(delay) => hold.move_to_delayed(hold.queue().now_ms().saturating_add(ms(delay))).await?,
             Move::At(at_ms) => hold.move_to_delayed(at_ms).await?,
@@ -36,19 +43,23 @@ impl QueueHost {
 }
 
 impl JobHost for QueueHost {
+    fn heartbeat(&self) {
+        self.watch.beat();
+    }
+
     fn update_progress(&self, progress: Json) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move { Ok(self.hold.queue().update_progress(self.id(), &progress).await?) })
+        Box::pin(async move { Ok(self.hold().queue().update_progress(self.id(), &progress).await?) })
     }
 
     fn log(&self, line: String) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
-            self.hold.queue().add_logs(self.id(), &[line], self.hold.job().opts.keep_logs).await?;
+            self.hold().queue().add_logs(self.id(), &[line], self.hold.job().opts.keep_logs).await?;
             Ok(())
         })
     }
 
     fn update_data(&self, data: Json) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move { self.hold.queue().update_data(self.id(), &data).await.map_err(failure) })
+        Box::pin(async move { self.hold().queue().update_data(self.id(), &data).await.map_err(failure) })
     }
 
     fn leave(&self, to: Move) -> BoxFuture<'_, Result<bool, Failure>> {
@@ -56,15 +67,15 @@ impl JobHost for QueueHost {
     }
 
     fn add_child(&self, queue: QueueName, child: NewJob) -> BoxFuture<'_, Result<JobId, Failure>> {
-        Box::pin(async move { self.hold.add_child(queue, child).await.map_err(failure) })
+        Box::pin(async move { self.hold().add_child(queue, child).await.map_err(failure) })
     }
 
     fn expect_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<Callback, Failure>> {
-        Box::pin(async move { self.hold.expect_callback(expires_ms).await.map_err(failure) })
+        Box::pin(async move { self.hold().expect_callback(expires_ms).await.map_err(failure) })
     }
 
     fn wait_for_callback(&self, expires_ms: u64) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async move { self.hold.wait_for_callback(expires_ms).await.map_err(failure) })
+        Box::pin(async move { self.hold().wait_for_callback(expires_ms).await.map_err(failure) })
     }
 
     fn traceparent(&self) -> Option<String> {
@@ -72,7 +83,7 @@ impl JobHost for QueueHost {
     }
 
     fn children_values(&self) -> BoxFuture<'_, Result<BTreeMap<String, Json>, Failure>> {
-        Box::pin(async move { Ok(self.hold.queue().children_values(self.id()).await?) })
+        Box::pin(async move { Ok(self.hold().queue().children_values(self.id()).await?) })
     }
 }
 

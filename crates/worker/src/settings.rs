@@ -12,13 +12,15 @@ use operator_queue::worker::{RateLimit, WorkerOptions};
 use operator_telemetry::{ListenSettings, TelemetrySettings};
 
 /// The variables a worker reads, in the order of the reference.
-const READ: [&Var; 31] = [
+const READ: [&Var; 33] = [
     &vars::REDIS_URL,
     &vars::REDIS_CA,
     &vars::OPERATOR_PREFIX,
     &vars::QUEUE_NAME,
     &vars::WORKER_CONCURRENCY,
     &vars::OPERATOR_WORKER_NAME,
+    &vars::JOB_TIMEOUT_MS,
+    &vars::OPERATOR_CANCEL_GRACE_MS,
     &vars::OPERATOR_LOCK_DURATION_MS,
     &vars::OPERATOR_STALLED_INTERVAL_MS,
     &vars::OPERATOR_MAX_STALLED,
@@ -106,6 +108,8 @@ fn options(reader: &mut Reader<'_>) -> WorkerOptions {
     let max_entries = reader.number(&vars::OPERATOR_HISTORY_MAX_ENTRIES, 100_000, 1_000..=100_000_000);
     WorkerOptions {
         name: Some(reader.text(&vars::OPERATOR_WORKER_NAME).unwrap_or_else(default_name)),
+        timeout: timeout(reader),
+        cancel_grace: ms(reader, &vars::OPERATOR_CANCEL_GRACE_MS, 10_000, 1),
         lock_duration: ms(reader, &vars::OPERATOR_LOCK_DURATION_MS, 30_000, 1_000),
         stalled_interval: ms(reader, &vars::OPERATOR_STALLED_INTERVAL_MS, 30_000, 1_000),
         max_stalled: reader.number(&vars::OPERATOR_MAX_STALLED, 1, 0..=1_000),
@@ -118,6 +122,21 @@ fn options(reader: &mut Reader<'_>) -> WorkerOptions {
         ..WorkerOptions::new(queues(reader))
     }
     .with_concurrency(reader.number(&vars::WORKER_CONCURRENCY, 10, 1..=10_000))
+}
+
+/// A week at most. The older names, whose values are in seconds, end with that word.
+fn timeout(reader: &mut Reader<'_>) -> Option<Duration> {
+    const WEEK_MS: u64 = 604_800_000;
+    let var = &vars::JOB_TIMEOUT_MS;
+    let given = reader.optional_number(var, 1..=WEEK_MS)?;
+    let is_seconds = reader.older_names().iter().any(|(name, older)| *name == var.name && older.ends_with("_SECONDS"));
+    if !is_seconds {
+        return Some(Duration::from_millis(given));
+    }
+    if given > WEEK_MS / 1000 {
+        reader.problem(var, format!("`{given}` is not a whole number of seconds from 1 to {}", WEEK_MS / 1000));
+    }
+    Some(Duration::from_secs(given))
 }
 
 /// The duration is read and checked also where there is no maximum.
@@ -205,6 +224,7 @@ mod tests {
         );
         assert_eq!((options.keep_completed, options.keep_failed), (defaults.keep_completed, defaults.keep_failed));
         assert_eq!((options.max_stalled, options.history_max_entries), (1, Some(100_000)));
+        assert_eq!((options.timeout, options.cancel_grace), (None, Duration::from_secs(10)));
         let unlimited = (options.limiter, options.max_started_attempts, options.metrics_max_data_points);
         assert_eq!(unlimited, (None, None, None));
         assert_eq!((settings.drain_timeout, settings.listen.port), (Duration::from_secs(20), 9090));
@@ -283,6 +303,8 @@ mod tests {
             ("QUEUE_NAME", "a:b"),
             ("WORKER_CONCURRENCY", "0"),
             ("OPERATOR_LOCK_DURATION_MS", "999"),
+            ("JOB_TIMEOUT_MS", "0"),
+            ("OPERATOR_CANCEL_GRACE_MS", "0"),
             ("OPERATOR_STALLED_INTERVAL_MS", "soon"),
             ("OPERATOR_MAX_STALLED", "-1"),
             ("OPERATOR_MAX_STARTED_ATTEMPTS", "0"),
@@ -305,6 +327,15 @@ mod tests {
         }
         assert!(!format!("{problems:?}").contains("hunter2"));
         assert!(read(&[("QUEUE_NAME", " , ")]).unwrap_err().problems[0].contains("names no queue"));
+    }
+
+    #[test]
+    fn the_older_names_of_the_timeout_are_in_seconds() {
+        let timeout = |name, value| read(&[(name, value)]).map(|settings| settings.options.timeout);
+        assert_eq!(timeout("JOB_TIMEOUT_MS", "1500").unwrap(), Some(Duration::from_millis(1500)));
+        assert_eq!(timeout("JOB_TIMEOUT_SECONDS", "30").unwrap(), Some(Duration::from_secs(30)));
+        assert_eq!(timeout("BR_OS_OPERATOR_DEFAULT_TIMEOUT_SECONDS", "7").unwrap(), Some(Duration::from_secs(7)));
+        assert!(timeout("JOB_TIMEOUT_SECONDS", "604801").unwrap_err().to_string().contains("seconds"));
     }
 
     #[test]

@@ -79,3 +79,27 @@ async fn an_unusable_queue_name_is_refused_before_anything_is_tried() {
     let error = started.err().unwrap();
     assert!(matches!(error, WorkerError::Queue(_)) && error.to_string().contains("colon"), "{error}");
 }
+
+#[tokio::test]
+async fn a_function_that_blocks_runs_on_a_thread_of_its_own_and_shows_that_it_lives() {
+    let redis = RedisServer::start().await;
+    let node = NodePeer::bullmq(BullMq::V6, &redis.url(), "bull").await;
+    // The test's runtime has one thread: a job that took it would leave nothing to answer with.
+    let builder = Worker::builder(redis.url()).queue("billing").with_job_types(|registry| {
+        registry.register_blocking("compute", |steps: u64, context: Context| {
+            for _ in 0..steps {
+                std::thread::sleep(Duration::from_millis(20));
+                context.heartbeat();
+            }
+            Ok(context.deadline().is_some() && context.time_left() > Some(Duration::from_secs(1)))
+        });
+        registry.register_blocking("burst", |_: Value, _: Context| -> Result<(), Failure> { panic!("at the disco") });
+    });
+    let worker = builder.start().await.unwrap();
+    let opts = json!({ "heartbeatTimeoutMs": 1000, "timeoutMs": 600_000 });
+    let (_, end) = run(&node, "compute", json!(10), opts).await;
+    assert_eq!(end, Ok(json!(true)));
+    let (_, end) = run(&node, "burst", json!(null), json!({})).await;
+    assert_eq!(end, Err("the job panicked: at the disco".to_owned()));
+    worker.stop(Duration::ZERO).await;
+}

@@ -155,7 +155,7 @@ impl Inner {
 async fn around(context: &Context) -> Result<Around, Failure> {
     let has_come_back = context.job().attempts_started > context.attempt();
     let children = if has_come_back { Some(context.children_values::<Json>().await?) } else { None };
-    Ok(Around { deadline: None, traceparent: context.traceparent(), children })
+    Ok(Around { deadline: context.deadline_ms(), traceparent: context.traceparent(), children })
 }
 
 /// The environment of the program, and what knows its secrets.

@@ -72,7 +72,7 @@ impl Inner {
             return put_off(context, Duration::from_millis(ms), message).await;
         }
         let failure = if told.is_final { Failure::unrecoverable(message) } else { Failure::retryable(message) };
-        failure.at(stack)
+        Failure { code: told.code, ..failure.at(stack) }
     }
 
     async fn exited(&self, context: &Context, exit: Exit, stack: Vec<String>) -> Failure {

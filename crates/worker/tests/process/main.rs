@@ -4,6 +4,7 @@
 mod running;
 
 mod bad_start;
+mod cancel;
 mod death;
 mod health;
 mod idle;
