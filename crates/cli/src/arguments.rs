@@ -56,6 +56,8 @@ pub(crate) enum QueueCommand {
     Retry(Retry),
     /// Let delayed jobs run now
     Promote(Promote),
+    /// Cancel jobs: those that run are told to stop
+    Cancel(Cancel),
     /// Remove jobs that no worker holds
     Remove(Chosen),
     /// Remove all jobs that wait
@@ -109,6 +111,18 @@ pub(crate) struct Jobs {
     /// The most jobs listed
     #[arg(long, default_value_t = 20)]
     pub(crate) limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+    /// Why, for people
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// With the jobs below that have not ended
+    #[arg(long)]
+    pub(crate) children: bool,
 }
 
 #[derive(Debug, Args)]

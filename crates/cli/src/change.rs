@@ -1,10 +1,10 @@
-//! `operator retry`, `promote`, `remove`, `pause` and `resume`: changing a queue by hand.
+//! `operator retry`, `promote`, `cancel`, `remove`, `pause` and `resume`: changing a queue by hand.
 
 use operator_core::QueueName;
-use operator_queue::{Queue, QueueError, RemoveOptions, RetryOptions};
+use operator_queue::{CancelOptions, CancelStage, Queue, QueueError, RemoveOptions, RetryOptions};
 use serde_json::json;
 
-use crate::arguments::{Chosen, Promote, Retry};
+use crate::arguments::{Cancel, Chosen, Promote, Retry};
 use crate::failure::Failure;
 use crate::many;
 use crate::run::Session;
@@ -18,6 +18,7 @@ pub(crate) async fn retry(session: &Session, arguments: &Retry) -> Result<(), Fa
         lifo: arguments.first,
         reset_attempts_made: arguments.reset_attempts,
         reset_attempts_started: arguments.reset_attempts,
+        reset_stalled: arguments.reset_attempts,
         ..RetryOptions::default()
     };
     each(session, &arguments.queue, &arguments.ids, "retried", async |queue, id| queue.retry(id, options).await).await
@@ -37,6 +38,20 @@ pub(crate) async fn remove(session: &Session, chosen: &Chosen) -> Result<(), Fai
     .await
 }
 
+pub(crate) async fn cancel(session: &Session, arguments: &Cancel) -> Result<(), Failure> {
+    let options = CancelOptions { children: arguments.children };
+    let Chosen { queue, ids } = &arguments.chosen;
+    each_with(session, queue, ids, async |queue, id| {
+        let done = queue.cancel(id, &arguments.reason, options).await?;
+        Ok(match done.stage {
+            CancelStage::Ended => "cancelled",
+            CancelStage::Stopping => "stopping",
+            CancelStage::Marked => "marked",
+        })
+    })
+    .await
+}
+
 pub(crate) async fn pause(session: &Session, name: &QueueName) -> Result<(), Failure> {
     session.queue(name).pause().await?;
     Ok(session.output.print(&json!({"queue": name, "paused": true}), || format!("paused {name}"))?)
@@ -52,14 +67,24 @@ async fn each(
     session: &Session,
     name: &QueueName,
     ids: &[String],
-    done: &str,
+    done: &'static str,
     action: impl AsyncFn(&Queue, &str) -> Result<(), QueueError>,
+) -> Result<(), Failure> {
+    each_with(session, name, ids, async |queue, id| action(queue, id).await.map(|()| done)).await
+}
+
+/// The same, where each says what was done.
+async fn each_with(
+    session: &Session,
+    name: &QueueName,
+    ids: &[String],
+    action: impl AsyncFn(&Queue, &str) -> Result<&'static str, QueueError>,
 ) -> Result<(), Failure> {
     let queue = session.queue(name);
     let mut refused = 0;
     for id in ids {
         match action(&queue, id).await {
-            Ok(()) => session.output.print(&json!({"id": id, "done": done}), || format!("{done} {id}"))?,
+            Ok(done) => session.output.print(&json!({"id": id, "done": done}), || format!("{done} {id}"))?,
             Err(error @ QueueError::Refused { .. }) if ids.len() > 1 => {
                 refused += 1;
                 session.output.print(&json!({"id": id, "error": error.to_string()}), || error.to_string())?;

@@ -78,6 +78,7 @@ async fn perform(session: &Session, command: QueueCommand) -> Result<(), Failure
         QueueCommand::Queues => inspect::queues(session).await,
         QueueCommand::Jobs(arguments) => inspect::jobs(session, &arguments).await,
         QueueCommand::Job { queue, id } => inspect::job(session, &queue, &id).await,
+        QueueCommand::Cancel(arguments) => change::cancel(session, &arguments).await,
         QueueCommand::Retry(arguments) => change::retry(session, &arguments).await,
         QueueCommand::Flow { file } => flow::run(session, &file).await,
         QueueCommand::Promote(arguments) => change::promote(session, &arguments).await,

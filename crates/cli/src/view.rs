@@ -47,6 +47,7 @@ pub(crate) struct JobView {
     pub(crate) name: String,
     pub(crate) state: JobState,
     pub(crate) status: JobStatus,
+    pub(crate) quarantined: bool,
     pub(crate) data: Json,
     pub(crate) opts: Json,
     pub(crate) created_at: String,
@@ -67,12 +68,14 @@ pub(crate) struct JobView {
 
 impl JobView {
     pub(crate) fn new(job: Job, state: JobState, logs: Vec<String>) -> Self {
+        let (status, quarantined) = (job.status(state), job.is_quarantined());
         Self {
             queue: job.queue.into(),
             id: job.id.into(),
             name: job.name,
             state,
-            status: state.status(job.attempts_made),
+            status,
+            quarantined,
             data: job.data,
             opts: job.wire_opts,
             created_at: iso(job.timestamp_ms),
@@ -122,6 +125,7 @@ impl JobView {
             ("finished", self.finished_at.clone()),
             ("worker", self.processed_by.clone()),
             ("stalled", (self.stalled_count > 0).then(|| format!("{} times", self.stalled_count))),
+            ("quarantined", self.quarantined.then(|| "yes: it may be what kills its workers".to_owned())),
             ("priority", (self.priority > 0).then(|| self.priority.to_string())),
             ("delay", (self.delay > 0).then(|| format!("{} ms", self.delay))),
             ("opts", Some(json(&self.opts))),
@@ -131,8 +135,8 @@ impl JobView {
             ("error", self.error.clone()),
         ];
         lines.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
-        lines.extend(self.stacktrace.iter().map(|entry| ("stack", entry.replace('\n', "\n          "))));
+        lines.extend(self.stacktrace.iter().map(|entry| ("stack", entry.replace('\n', "\n            "))));
         lines.extend(self.logs.iter().map(|line| ("log", line.clone())));
-        lines.iter().map(|(name, value)| format!("{name:<9} {value}")).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|(name, value)| format!("{name:<11} {value}")).collect::<Vec<_>>().join("\n")
     }
 }

@@ -105,6 +105,20 @@ async fn a_delayed_job_is_promoted_and_one_that_waits_is_refused() {
 }
 
 #[tokio::test]
+async fn jobs_are_cancelled_with_a_reason() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let added =
+        json(&url, &["enqueue", "mail", "--stdin"], "{\"name\":\"a\"}\n{\"name\":\"b\",\"opts\":{\"delay\":60000}}\n");
+    let ids: Vec<&str> = added.iter().map(|job| job["id"].as_str().unwrap()).collect();
+    let done = json(&url, &["cancel", "mail", ids[0], ids[1], "--reason", "not today"], "");
+    assert_eq!((&done[0]["done"], &done[1]["done"]), (&"cancelled".into(), &"cancelled".into()));
+    let job = &json(&url, &["job", "mail", ids[1]], "")[0];
+    assert_eq!((&job["status"], &job["error"]), (&"cancelled".into(), &"cancelled: not today".into()));
+    assert_eq!(failure(&url, &["cancel", "mail", ids[0]], "").0, Some(1));
+}
+
+#[tokio::test]
 async fn a_queue_is_paused_and_resumed() {
     let redis = RedisServer::start().await;
     let url = redis.url();

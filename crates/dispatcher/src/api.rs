@@ -4,6 +4,7 @@
 pub(crate) mod add;
 pub(crate) mod by_id;
 pub(crate) mod callback;
+pub(crate) mod cancel;
 pub(crate) mod change;
 pub(crate) mod deduplication;
 pub(crate) mod docs;

@@ -2,12 +2,13 @@
 //!
 //! - `drain` empties the streams in which our workers leave the record of each finished job;
 //! - `sweep` looks through the finished jobs that Redis keeps for those that have no record: other programs' workers
-//!   leave none.
+//!   leave none. It also fails jobs that are in line and were not started in time, where no worker does.
 //!
 //! Both store through a `shelf`, which bears a database that is away and records that it refuses. A record is stored once,
 //! however many dispatchers come across it, and is taken out of Redis only when it is stored.
 
 mod drain;
+mod expiry;
 mod outage;
 mod pulse;
 mod shelf;

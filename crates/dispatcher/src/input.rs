@@ -9,7 +9,7 @@ mod jobs;
 mod params;
 mod schedulers;
 
-pub(crate) use body::{AnyJson, Body, JsonBody};
+pub(crate) use body::{AnyJson, Body, JsonBody, OptionalJson};
 pub(crate) use cursor::{Offset, Place};
 pub(crate) use documents::{FlowOrFlows, JobOrJobs, NewSchedulerDocument};
 pub(crate) use flows::flows;

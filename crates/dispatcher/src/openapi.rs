@@ -4,8 +4,8 @@
 mod parts;
 
 use crate::api::{
-    add, by_id, callback, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, queues,
-    scheduler, schedulers, search, wait,
+    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance,
+    queues, scheduler, schedulers, search, wait,
 };
 use crate::problem::ProblemDocument;
 use serde_json::Value;
@@ -25,7 +25,8 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
     ),
     paths(
         add::add, in_queue::list, in_queue::get, in_queue::state, in_queue::remove, in_queue::logs, in_queue::retry,
-        in_queue::promote, wait::wait, search::search, by_id::get, by_id::execute, callback::call_back, deduplication::get,
+        in_queue::promote, wait::wait, search::search, by_id::get, by_id::execute, callback::call_back,
+        cancel::in_queue, cancel::by_id, deduplication::get,
         deduplication::give_up, change::delay, change::priority, change::data, change::clear_logs, change::leave_parent,
         flows::add, flows::tree, flows::dependencies,
         queues::list, queues::status, queues::statuses, queues::pause, queues::resume, scheduler::status,

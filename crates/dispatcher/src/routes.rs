@@ -10,8 +10,8 @@ use tower::Layer;
 use tower::util::MapRequestLayer;
 
 use crate::api::{
-    add, by_id, callback, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, queues,
-    scheduler, schedulers, search, wait,
+    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance,
+    queues, scheduler, schedulers, search, wait,
 };
 use crate::app::App;
 use crate::{edge, gauges, key};
@@ -70,9 +70,11 @@ fn table() -> Vec<Route> {
         ("POST", "/queues/{queue}/jobs/{id}/retry", post(in_queue::retry)),
         ("POST", "/queues/{queue}/jobs/{id}/promote", post(in_queue::promote)),
         ("POST", "/queues/{queue}/jobs/{id}/callback/{token}", post(callback::call_back)),
+        ("POST", "/queues/{queue}/jobs/{id}/cancel", post(cancel::in_queue)),
         ("GET", "/jobs", get(search::search)),
         ("GET", "/jobs/{id}", get(by_id::get)),
         ("POST", "/jobs/{id}/execute", post(by_id::execute)),
+        ("POST", "/jobs/{id}/cancel", post(cancel::by_id)),
         ("GET", "/queue-status", get(queues::statuses)),
         ("GET", "/scheduler/status", get(scheduler::status)),
         ("GET", "/openapi.json", get(docs::openapi)),

@@ -65,7 +65,7 @@ pub(crate) async fn execute(
 }
 
 /// The first queue, by name, that has a job of this id. All queues are asked at once.
-async fn live(app: &App, id: &str) -> Result<Option<Queue>, Problem> {
+pub(super) async fn live(app: &App, id: &str) -> Result<Option<Queue>, Problem> {
     let queues = app.queues().await?;
     let found = try_join_all(queues.iter().map(|queue| has(queue, id))).await?;
     Ok(queues.into_iter().zip(found).find_map(|(queue, found)| found.then_some(queue)))
@@ -101,7 +101,7 @@ async fn run_now(queue: &Queue, id: &str, state: JobState) -> Result<(), Problem
 }
 
 /// The options that say how a job is run. Its delay and its creation time belonged to the run that is over.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 13] = [
     "attempts",
     "backoff",
     "priority",
@@ -111,6 +111,10 @@ const KEPT: [&str; 9] = [
     "keepLogs",
     "sizeLimit",
     "stackTraceLimit",
+    "timeoutMs",
+    "ttlMs",
+    "heartbeatTimeoutMs",
+    "notRetried",
 ];
 
 async fn add_again(app: &App, record: JobRecord) -> Result<(Queue, JobId), Problem> {
@@ -137,7 +141,7 @@ fn accepted(queue: &QueueName, id: &str) -> Response {
     Accepted::answer(queue.as_str(), id, &format!("/jobs/{}", segment(id)))
 }
 
-fn text(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(super) fn text(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let Path(id) = id.map_err(|rejection| Problem::new(Code::InvalidRequest, rejection.body_text()))?;
     Ok(id)
 }

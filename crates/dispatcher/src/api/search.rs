@@ -122,7 +122,7 @@ impl Filter {
 
     fn passes(&self, job: &operator_core::Job, state: JobState) -> bool {
         self.name.as_ref().is_none_or(|name| *name == job.name)
-            && self.status.is_none_or(|status| status == state.status(job.attempts_made))
+            && self.status.is_none_or(|status| status == job.status(state))
     }
 }
 

@@ -112,7 +112,9 @@ fn next_entries(before: u64, taken: u64, bytes: u64) -> u64 {
 fn bytes(record: &JobRecord) -> u64 {
     let outcome = match &record.outcome {
         Outcome::Completed { result } => result.as_str().len(),
-        Outcome::Failed { error, stack } => error.len() + stack.iter().map(String::len).sum::<usize>(),
+        Outcome::Failed { error, stack } | Outcome::Cancelled { error, stack } => {
+            error.len() + stack.iter().map(String::len).sum::<usize>()
+        }
     };
     (record.data.as_str().len() + record.opts.as_str().len() + outcome) as u64
 }

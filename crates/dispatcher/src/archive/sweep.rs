@@ -13,6 +13,7 @@ use operator_core::{JobState, QueueName};
 use operator_queue::{Queue, QueueError, Range, Redis, now_ms, registry};
 use operator_store::{Store, StoreError};
 
+use super::expiry::Expiry;
 use super::outage::Outage;
 use super::shelf::{Shelf, Shelved};
 
@@ -47,13 +48,23 @@ pub(super) struct Sweep {
     compared: HashMap<(QueueName, JobState), String>,
     next_wide: Instant,
     next_search: Instant,
+    expiry: Expiry,
 }
 
 impl Sweep {
     pub(super) fn new(redis: &Redis, store: &Store, interval: Duration, shelf: Shelf) -> Self {
         let (redis, store) = (redis.clone(), store.clone());
         let now = Instant::now();
-        Self { redis, store, shelf, interval, compared: HashMap::new(), next_wide: now, next_search: now }
+        Self {
+            redis,
+            store,
+            shelf,
+            interval,
+            compared: HashMap::new(),
+            next_wide: now,
+            next_search: now,
+            expiry: Expiry::default(),
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -93,6 +104,7 @@ impl Sweep {
                 }
                 self.sweep(&queue, set, is_wide).await?;
             }
+            self.expiry.look(&queue).await?;
         }
         if is_wide {
             self.next_wide = Instant::now() + WIDE_INTERVAL;

@@ -18,6 +18,9 @@ pub(crate) struct Body(pub(crate) Bytes);
 /// What a request's body says, where it says one thing of a known form.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
+/// What a request's body says, where it may also be left out.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
 /// What a request's body says, whatever it is.
 pub(crate) struct AnyJson(pub(crate) Json);
 
@@ -55,6 +58,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Body(bytes) = Body::from_request(request, state).await?;
         read(text(&bytes)?, Code::InvalidRequest).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts.clone(), body);
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let whole = Request::from_parts(parts, bytes.into());
+        JsonBody::from_request(whole, state).await.map(|JsonBody(body)| Self(body))
     }
 }
 

@@ -71,7 +71,8 @@ pub(crate) struct NewFlowDocument {
     "keepLogs": 100, "sizeLimit": 65536, "stackTraceLimit": 10, "timestamp": 1_700_000_000_000u64,
     "parent": {"id": "report-1", "queue": "bull:default"}, "failParentOnFailure": true,
     "continueParentOnFailure": false, "ignoreDependencyOnFailure": false, "removeDependencyOnFailure": false,
-    "deduplication": {"id": "order-7", "ttl": 5000}
+    "deduplication": {"id": "order-7", "ttl": 5000}, "timeoutMs": 30000, "ttlMs": 600000,
+    "expiresAt": "2030-01-31T09:00:00Z", "heartbeatTimeoutMs": 5000, "notRetried": ["validation_error"]
 }))]
 pub(crate) struct JobOptionsDocument {
     /// Its id, generated when absent: not a whole number, no colon, no word the queue keeps for itself.
@@ -111,6 +112,16 @@ pub(crate) struct JobOptionsDocument {
     remove_dependency_on_failure: Option<bool>,
     /// Makes it one of many that stand for the same thing, of which one is enough. Not with a parent or children.
     deduplication: Option<DeduplicationDocument>,
+    /// How many milliseconds one attempt may run.
+    timeout_ms: Option<u64>,
+    /// Fail it as expired when it was not started this many milliseconds after it was due.
+    ttl_ms: Option<u64>,
+    /// Fail it as expired when it was not started by then: epoch milliseconds, or ISO 8601.
+    expires_at: Option<Value>,
+    /// Fail an attempt that gives no sign of life for this many milliseconds.
+    heartbeat_timeout_ms: Option<u64>,
+    /// The codes of failures that no attempt follows.
+    not_retried: Option<Vec<String>>,
 }
 
 /// The parent of a job that is added by itself.

@@ -45,7 +45,7 @@ impl FlowView {
     pub(crate) fn new(node: FlowNode, states: &mut impl Iterator<Item = JobState>) -> Self {
         let state = states.next().unwrap_or(JobState::Unknown);
         let children = node.children.into_iter().map(|child| Self::new(child, states)).collect();
-        let status = node.job.as_ref().map(|job| state.status(job.attempts_made).as_str());
+        let status = node.job.as_ref().map(|job| job.status(state).as_str());
         let finished_at = node.job.as_ref().and_then(|job| job.finished_ms).map(iso);
         let created_at = node.job.as_ref().map(|job| iso(job.timestamp_ms));
         let (name, error) = node.job.map_or((None, None), |job| (Some(job.name), job.failed_reason));

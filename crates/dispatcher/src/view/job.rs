@@ -32,6 +32,8 @@ pub(crate) struct JobView {
     /// BlackRoad's word: pending, active, retrying, completed, failed or cancelled.
     #[schema(example = "completed")]
     status: &'static str,
+    /// Whether it failed because it lost its workers too often: it may be what kills them.
+    quarantined: bool,
     /// Where this was read: `queue` while the job lives in Redis, `history` afterwards.
     #[schema(example = "queue")]
     source: &'static str,
@@ -71,6 +73,7 @@ pub(crate) struct JobView {
 impl JobView {
     /// A job that lives in a queue.
     pub(crate) fn of_job(job: Job, state: JobState) -> Self {
+        let (status, quarantined) = (job.status(state), job.is_quarantined());
         Self {
             id: job.id.into(),
             queue: job.queue.into(),
@@ -78,7 +81,8 @@ impl JobView {
             data: job.data,
             opts: public_options(&job.wire_opts),
             state: state.as_str(),
-            status: state.status(job.attempts_made).as_str(),
+            status: status.as_str(),
+            quarantined,
             source: "queue",
             priority: job.priority,
             delay: job.delay_ms,
@@ -104,7 +108,7 @@ impl JobView {
         let state = if status == operator_core::JobStatus::Completed { JobState::Completed } else { JobState::Failed };
         let (result, error, stacktrace) = match record.outcome {
             Outcome::Completed { result } => (Some(result), None, Vec::new()),
-            Outcome::Failed { error, stack } => (None, Some(error), stack),
+            Outcome::Failed { error, stack } | Outcome::Cancelled { error, stack } => (None, Some(error), stack),
         };
         Self {
             id: record.id,
@@ -113,6 +117,7 @@ impl JobView {
             data: record.data,
             state: state.as_str(),
             status: status.as_str(),
+            quarantined: error.as_deref() == Some(Job::STALLED_TOO_OFTEN),
             source: "history",
             priority: opts.get("priority").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
             opts,

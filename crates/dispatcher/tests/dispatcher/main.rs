@@ -7,6 +7,7 @@ mod http;
 mod worker;
 
 mod callbacks;
+mod cancel;
 mod events;
 mod flows;
 mod jobs;
