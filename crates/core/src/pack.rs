@@ -1,6 +1,7 @@
 //! What a pack is to those who do not run it: its name and version, its job types, what they take and what they default
 //! to. Workers publish it, dispatchers and programs read it. How a job type is run is told in `operator-packs`.
 
+mod advert;
 mod defaults;
 mod schema;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Json;
 
+pub use advert::{Advert, JobTypeRecord};
 pub use defaults::Defaults;
 pub use schema::{BadSchema, Mismatch, Schema};
 

@@ -62,10 +62,12 @@ pub mod vars {
         OPERATOR_HTTP_CONNECT_TIMEOUT_MS "OPERATOR_HTTP_CONNECT_TIMEOUT_MS" = "5000", "How long system.http and calls of services wait for a connection, name look-up and TLS included, 1 to 600000.";
         OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt or one call of a service may take in all, redirects and body included, 1 to 3600000.";
         OPERATOR_PUBLIC_URL "OPERATOR_PUBLIC_URL" = "none", "Where services reach the dispatcher, such as https://operator.example.com: what takes a job over calls back there.";
+        OPERATOR_PACKS "OPERATOR_PACKS" = "./packs, which need not be there", "The packs a worker loads: folders, separated by commas, each a pack or a folder of packs.";
         OPERATOR_SANDBOX_TMP "OPERATOR_SANDBOX_TMP" = "the system's folder for temporary files", "Where commands get the folder that each of them has of its own.";
         OPERATOR_SANDBOX_READ "OPERATOR_SANDBOX_READ" = "none: the system's programs and libraries alone", "Absolute paths, separated by colons, that every command may read and execute besides the system's: interpreters in unusual places.";
         OPERATOR_SANDBOX_UIDS "OPERATOR_SANDBOX_UIDS" = "59000-59999", "The range of user ids that commands run as, each as another one, where the worker runs as root; off runs them as the worker's own user.";
         OPERATOR_SECRETS_DIR "OPERATOR_SECRETS_DIR" = "none: secrets come from the environment alone", "A folder of secrets for packs, one file each, called as the secret is.";
+        OPERATOR_MAX_JOB_TYPES "OPERATOR_MAX_JOB_TYPES" = "10000", "How many job types are remembered in Redis after their workers are gone; a worker records no new ones beyond it, 1 to 1000000.";
         HEALTH_PORT "HEALTH_PORT" = "9090", "The port of a worker's health and metrics server; 0 picks a free one.";
         PORT "PORT" = "8080", "The port of the dispatcher; 0 picks a free one.";
         OPERATOR_BIND "OPERATOR_BIND" = "[::]", "The address both servers listen on; `[::]` takes IPv4 too.";
@@ -75,6 +77,8 @@ pub mod vars {
         OPERATOR_MAX_BULK_JOBS "OPERATOR_MAX_BULK_JOBS" = "1000", "The most jobs one request may add, 1 to 100000.";
         OPERATOR_MAX_WAIT_MS "OPERATOR_MAX_WAIT_MS" = "20000", "The longest that one request may wait for a job to finish, 1 to 25000.";
         OPERATOR_MAX_EVENT_STREAMS "OPERATOR_MAX_EVENT_STREAMS" = "100", "How many may listen to events on one dispatcher at a time, 0 to 10000; each costs a connection to Redis.";
+        OPERATOR_UNKNOWN_JOBS "OPERATOR_UNKNOWN_JOBS" = "warn", "What becomes of a job whose name no worker of ours ever provided: refuse, warn (add it and say so) or allow.";
+        OPERATOR_CATALOGUE_MAX_AGE_MS "OPERATOR_CATALOGUE_MAX_AGE_MS" = "5000", "For how long a dispatcher relies on what it last read of a job type, 0 to 3600000.";
         OPERATOR_ARCHIVE_INTERVAL_MS "OPERATOR_ARCHIVE_INTERVAL_MS" = "5000", "How often a dispatcher looks for finished jobs that nobody recorded and for new queues, 100 to 3600000.";
         OPERATOR_API_KEY "OPERATOR_API_KEY" = "none: the API is open", "The key every API request must carry, as x-api-key or Authorization: Bearer.";
         LOG_LEVEL "LOG_LEVEL" ["RUST_LOG"] = "info", "What is logged: error, warn, info, debug, trace, or a filter such as operator_queue=debug,info.";

@@ -86,6 +86,12 @@ pub fn registry(prefix: &str) -> String {
     format!("{prefix}::operator:queues")
 }
 
+/// What workers run, and what they ever ran. All keys of it share a hash tag: the prefix's, or `{catalogue}`.
+#[must_use]
+pub(crate) fn catalogue(prefix: &str, suffix: &str) -> String {
+    format!("{prefix}::operator:{{catalogue}}:{suffix}")
+}
+
 /// A key on which the rights of a user are tried; it exists for no longer than a script runs.
 #[must_use]
 pub(crate) fn trial(prefix: &str) -> String {

@@ -19,6 +19,7 @@ mod limits;
 mod read;
 mod schedulers;
 
+pub mod catalogue;
 pub mod events;
 
 pub mod history;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backoff, Keep, Priority, QueueName};
+use crate::{Backoff, JobOptions, Keep, Priority, QueueName};
 
 /// The defaults of a job type, camelCase in JSON. What is absent is left to the queue and the worker.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -41,4 +41,45 @@ pub struct Defaults {
     /// How many jobs of the type run at a time on one worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+}
+
+impl Defaults {
+    /// Gives `opts` what they do not say themselves: no attempts (0), no priority (0), and everything else that is absent.
+    pub fn complete(&self, opts: &mut JobOptions) {
+        if opts.attempts == 0 {
+            opts.attempts = self.attempts.unwrap_or_default();
+        }
+        if opts.priority == Priority::NONE {
+            opts.priority = self.priority.unwrap_or_default();
+        }
+        opts.backoff = opts.backoff.take().or_else(|| self.backoff.clone());
+        opts.remove_on_complete = opts.remove_on_complete.or(self.remove_on_complete);
+        opts.remove_on_fail = opts.remove_on_fail.or(self.remove_on_fail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_says_goes_before_what_the_job_type_says() {
+        let defaults: Defaults = serde_json::from_str(
+            r#"{"attempts":3,"priority":"high","backoff":100,"removeOnComplete":5,"removeOnFail":true}"#,
+        )
+        .unwrap();
+        let mut silent = JobOptions::default();
+        defaults.complete(&mut silent);
+        assert_eq!((silent.attempts, silent.priority.get(), silent.backoff), (3, 10, Some(Backoff::fixed(100))));
+        assert_eq!((silent.remove_on_complete, silent.remove_on_fail), (Some(Keep::count(5)), Some(Keep::Nothing)));
+
+        let said = r#"{"attempts":1,"priority":7,"backoff":5,"removeOnComplete":false,"removeOnFail":false}"#;
+        let said: JobOptions = serde_json::from_str(said).unwrap();
+        let mut completed = said.clone();
+        defaults.complete(&mut completed);
+        assert_eq!(completed, said);
+        let mut nothing = said.clone();
+        Defaults::default().complete(&mut nothing);
+        assert_eq!(nothing, said);
+    }
 }

@@ -4,6 +4,7 @@ mod counts;
 mod flow;
 mod meta;
 mod metrics;
+mod names;
 mod oldest;
 mod pages;
 mod tree;
