@@ -14,6 +14,7 @@ pub(crate) mod in_queue;
 pub(crate) mod insight;
 pub(crate) mod limits;
 pub(crate) mod maintenance;
+pub(crate) mod packs;
 pub(crate) mod progress;
 pub(crate) mod queues;
 pub(crate) mod scheduler;

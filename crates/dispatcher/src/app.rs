@@ -13,6 +13,8 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Pulse;
+use crate::catalogue::Catalogue;
+use crate::gauges::Readings;
 use crate::problem::{Code, Problem};
 use crate::{ApiSettings, Settings};
 
@@ -33,6 +35,7 @@ struct Parts {
     redis: Redis,
     store: Store,
     api: ApiSettings,
+    catalogue: Catalogue,
     archive_interval: Duration,
     /// Beaten by the archive, read by `/scheduler/status`.
     pulse: Pulse,
@@ -45,7 +48,7 @@ struct Parts {
     /// The counts of the history and when they were taken. Held while counting, so that the count is made once.
     counts: Mutex<Option<(Instant, Vec<RecordCount>)>>,
     /// When the gauges were last read. Held while they are, so that they are read once.
-    gauges_read: Mutex<Option<Instant>>,
+    gauges_read: Mutex<Readings>,
 }
 
 impl App {
@@ -60,6 +63,7 @@ impl App {
             redis: redis.clone(),
             store: store.clone(),
             api: settings.api.clone(),
+            catalogue: Catalogue::new(settings.api.catalogue_max_age),
             archive_interval: settings.archive_interval,
             pulse,
             stopping,
@@ -82,7 +86,11 @@ impl App {
         &self.0.api
     }
 
-    pub(crate) fn gauges_read(&self) -> &Mutex<Option<Instant>> {
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
+    }
+
+    pub(crate) fn gauges_read(&self) -> &Mutex<Readings> {
         &self.0.gauges_read
     }
 

@@ -13,6 +13,6 @@ pub(crate) use body::{AnyJson, Body, JsonBody, OptionalJson};
 pub(crate) use cursor::{Offset, Place};
 pub(crate) use documents::{FlowOrFlows, JobOrJobs, NewSchedulerDocument};
 pub(crate) use flows::flows;
-pub(crate) use jobs::jobs;
+pub(crate) use jobs::{MAX_ERRORS, jobs};
 pub(crate) use params::{CallbackPath, JobPath, Limit, NamedPath, Order, Params, QueuePath};
 pub(crate) use schedulers::scheduler;

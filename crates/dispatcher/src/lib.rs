@@ -8,6 +8,7 @@ mod routes;
 
 mod api;
 mod app;
+mod catalogue;
 mod input;
 mod openapi;
 mod problem;
@@ -20,5 +21,5 @@ mod key;
 mod archive;
 
 pub use dispatcher::Dispatcher;
-pub use settings::{ApiSettings, Settings};
+pub use settings::{ApiSettings, Settings, UnknownJobs};
 pub use start::StartError;

@@ -4,7 +4,7 @@
 mod parts;
 
 use crate::api::{
-    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance,
+    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, packs,
     queues, scheduler, schedulers, search, wait,
 };
 use crate::problem::ProblemDocument;
@@ -36,6 +36,7 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
         limits::rest, limits::end_rest,
         maintenance::drain, maintenance::clean, maintenance::obliterate, maintenance::remove_orphans,
         maintenance::retry_all, maintenance::promote_all, maintenance::trim_events, maintenance::remove_dependencies,
+        packs::list, packs::get, packs::job_type_list, packs::unserved,
         docs::openapi, health, ready, version, metrics
     ),
     components(schemas(ProblemDocument)),
@@ -44,6 +45,7 @@ pub(crate) use parts::{BodyProblems, ChangeProblems, InQueue, JobProblems, OnJob
         (name = "flows", description = "Trees of jobs"),
         (name = "queues", description = "Look at and steer queues"),
         (name = "schedulers", description = "Jobs at intervals and by cron patterns"),
+        (name = "packs", description = "What workers run"),
         (name = "events", description = "What happens, as it happens"),
         (name = "limits", description = "How many jobs run and start"),
         (name = "maintenance", description = "Operations on many jobs"),

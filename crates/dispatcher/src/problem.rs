@@ -53,6 +53,7 @@ codes! {
     SchedulerNotFound NOT_FOUND "scheduler_not_found" "There is no such scheduler";
     DeduplicationNotFound NOT_FOUND "deduplication_not_found" "No job stands for this deduplication id";
     CallbackNotFound NOT_FOUND "callback_not_found" "No job waits for this callback";
+    PackNotFound NOT_FOUND "pack_not_found" "No live worker has this pack";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "The address does not take this method";
     JobHeld CONFLICT "job_held" "A worker holds the job";
     JobState CONFLICT "job_state" "The job is not in the state this needs";

@@ -10,7 +10,7 @@ use tower::Layer;
 use tower::util::MapRequestLayer;
 
 use crate::api::{
-    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance,
+    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, packs,
     queues, scheduler, schedulers, search, wait,
 };
 use crate::app::App;
@@ -71,6 +71,10 @@ fn table() -> Vec<Route> {
         ("POST", "/queues/{queue}/jobs/{id}/promote", post(in_queue::promote)),
         ("POST", "/queues/{queue}/jobs/{id}/callback/{token}", post(callback::call_back)),
         ("POST", "/queues/{queue}/jobs/{id}/cancel", post(cancel::in_queue)),
+        ("GET", "/queues/{queue}/unserved", get(packs::unserved)),
+        ("GET", "/packs", get(packs::list)),
+        ("GET", "/packs/{id}", get(packs::get)),
+        ("GET", "/job-types", get(packs::job_type_list)),
         ("GET", "/jobs", get(search::search)),
         ("GET", "/jobs/{id}", get(by_id::get)),
         ("POST", "/jobs/{id}/execute", post(by_id::execute)),

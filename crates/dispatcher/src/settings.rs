@@ -38,6 +38,22 @@ pub struct ApiSettings {
     pub max_wait: Duration,
     /// How many may listen to events at a time; each costs a connection to Redis.
     pub max_event_streams: usize,
+    /// What becomes of a job whose name no worker ever provided.
+    pub unknown_jobs: UnknownJobs,
+    /// For how long what was read of a job type is relied on.
+    pub catalogue_max_age: Duration,
+}
+
+/// What becomes of a job whose name no worker of ours ever provided. BullMQ's workers do not say what they run, so a name
+/// of theirs is one of these, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownJobs {
+    /// It is not added.
+    Refuse,
+    /// It is added, and the answer, the log and a counter say so.
+    Warn,
+    /// It is added.
+    Allow,
 }
 
 impl Settings {
@@ -48,6 +64,7 @@ impl Settings {
         let interval_ms = reader.number(&vars::OPERATOR_ARCHIVE_INTERVAL_MS, 5000u64, 100..=3_600_000);
         // Below the time limit of a request.
         let max_wait_ms = reader.number(&vars::OPERATOR_MAX_WAIT_MS, 20_000, 1..=25_000);
+        let max_age_ms = reader.number(&vars::OPERATOR_CATALOGUE_MAX_AGE_MS, 5000, 0..=3_600_000);
         Self {
             listen: ListenSettings::read(reader, &vars::PORT, 8080),
             redis: RedisConfig { command_timeout: COMMAND_TIMEOUT, ..RedisConfig::read(reader) },
@@ -58,8 +75,23 @@ impl Settings {
                 max_bulk_jobs: reader.number(&vars::OPERATOR_MAX_BULK_JOBS, 1000, 1..=100_000),
                 max_wait: Duration::from_millis(max_wait_ms),
                 max_event_streams: reader.number(&vars::OPERATOR_MAX_EVENT_STREAMS, 100, 0..=10_000),
+                unknown_jobs: unknown_jobs(reader),
+                catalogue_max_age: Duration::from_millis(max_age_ms),
             },
             archive_interval: Duration::from_millis(interval_ms),
+        }
+    }
+}
+
+fn unknown_jobs(reader: &mut Reader<'_>) -> UnknownJobs {
+    let var = &vars::OPERATOR_UNKNOWN_JOBS;
+    match reader.text_or(var, var.default).as_str() {
+        "refuse" => UnknownJobs::Refuse,
+        "warn" => UnknownJobs::Warn,
+        "allow" => UnknownJobs::Allow,
+        other => {
+            reader.problem(var, format!("`{other}` is not refuse, warn or allow"));
+            UnknownJobs::Warn
         }
     }
 }
@@ -89,6 +121,8 @@ mod tests {
             ("OPERATOR_ARCHIVE_INTERVAL_MS", "99"),
             ("OPERATOR_MAX_WAIT_MS", "25001"),
             ("OPERATOR_MAX_EVENT_STREAMS", "many"),
+            ("OPERATOR_UNKNOWN_JOBS", "perhaps"),
+            ("OPERATOR_CATALOGUE_MAX_AGE_MS", "-1"),
         ]);
         let mut reader = Reader::new(&source);
         Settings::read(&mut reader);
@@ -114,6 +148,8 @@ mod tests {
         assert_eq!(settings.archive_interval.as_millis().to_string(), vars::OPERATOR_ARCHIVE_INTERVAL_MS.default);
         assert_eq!(settings.api.max_wait.as_millis().to_string(), vars::OPERATOR_MAX_WAIT_MS.default);
         assert_eq!(settings.api.max_event_streams as u64, number(vars::OPERATOR_MAX_EVENT_STREAMS.default));
+        assert_eq!(settings.api.unknown_jobs, UnknownJobs::Warn);
+        assert_eq!(settings.api.catalogue_max_age.as_millis().to_string(), vars::OPERATOR_CATALOGUE_MAX_AGE_MS.default);
         assert!(settings.api.key.is_none());
     }
 

@@ -43,6 +43,7 @@ macro_rules! metrics {
 
 metrics! {
     JOBS_ADDED "operator_jobs_added_total" Counter ["queue"] "jobs", "Jobs this process added.";
+    JOBS_UNKNOWN "operator_jobs_unknown_total" Counter [] "names", "Names in requests to this dispatcher that no worker of ours ever provided; counted while OPERATOR_UNKNOWN_JOBS is warn.";
     JOBS_STARTED "operator_jobs_started_total" Counter ["queue"] "attempts", "Attempts this worker began.";
     JOBS_COMPLETED "operator_jobs_completed_total" Counter ["queue"] "jobs", "Jobs this worker finished with a result.";
     JOBS_FAILED "operator_jobs_failed_total" Counter ["queue"] "jobs", "Jobs that failed for good on this worker.";
@@ -58,6 +59,7 @@ metrics! {
     QUEUE_OLDEST_WAITING_AGE "operator_queue_oldest_waiting_age_seconds" Gauge ["queue"] "seconds", "How long the job at the head of a queue has been due; every dispatcher reports the same number.";
     QUEUE_WORKERS "operator_queue_workers" Gauge ["queue"] "workers", "Workers listed on a queue, ours and BullMQ's; every dispatcher reports the same number.";
     QUEUE_PAUSED "operator_queue_paused" Gauge ["queue"] "boolean", "1 while a queue is paused, else 0; every dispatcher reports the same number.";
+    PACK_WORKERS "operator_pack_workers" Gauge ["pack", "version"] "workers", "Live workers that have a version of a pack; every dispatcher reports the same number.";
     HISTORY_BACKLOG "operator_history_backlog_entries" Gauge ["queue"] "entries", "Batches of finished jobs that wait in Redis to be stored; every dispatcher reports the same number.";
     HISTORY_LAG "operator_history_lag_seconds" Gauge ["queue"] "seconds", "How long the oldest batch of finished jobs has waited to be stored; every dispatcher reports the same number.";
     HISTORY_RECORDS "operator_history_records_total" Counter ["outcome"] "records", "Records of finished jobs this dispatcher handled: outcome is stored, duplicate or rejected.";

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{address, segment};
 use crate::app::App;
+use crate::catalogue::admit;
 use crate::input::{Body, JobOrJobs, QueuePath, jobs};
 use crate::problem::{Problem, ProblemDocument};
 
@@ -22,6 +23,10 @@ pub(crate) struct Added {
     /// The positions, from 0, of the jobs that were not added because another stands for them; absent when all are new.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     existing: Vec<usize>,
+    /// The names that no worker of ours ever provided; absent when there are none, or when OPERATOR_UNKNOWN_JOBS is not
+    /// `warn`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +56,8 @@ pub(crate) async fn add(
     OriginalUri(uri): OriginalUri,
     Body(body): Body,
 ) -> Result<Response, Problem> {
-    let list = jobs(&body, app.settings())?;
+    let mut list = jobs(&body, app.settings())?;
+    let unknown = admit(&app, list.candidates()).await?;
     let queue = app.queue(name);
     if !list.jobs.is_empty() {
         app.register(&queue).await?;
@@ -60,7 +66,7 @@ pub(crate) async fn add(
     let first = added.first().filter(|_| !list.is_list);
     let location = first.map(|added| format!("{}/{}", uri.path(), segment(added.id.as_str())));
     let existing = added.iter().enumerate().filter(|(_, added)| !added.is_new).map(|(position, _)| position).collect();
-    let body = Json(Added { ids: added.into_iter().map(|added| JobIdText(added.id)).collect(), existing });
+    let body = Json(Added { ids: added.into_iter().map(|added| JobIdText(added.id)).collect(), existing, unknown });
     Ok(match location {
         Some(location) => (StatusCode::ACCEPTED, [(header::LOCATION, address(&location))], body).into_response(),
         None => (StatusCode::ACCEPTED, body).into_response(),

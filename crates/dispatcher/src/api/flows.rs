@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::in_queue::offset;
 use super::{Answer, address, segment};
 use crate::app::App;
+use crate::catalogue::admit;
 use crate::input::{Body, FlowOrFlows, JobPath, Limit, Offset, Params, flows};
 use crate::openapi::{BodyProblems, JobProblems, OnJob, ParamProblems};
 use crate::problem::{Problem, ProblemDocument};
@@ -23,6 +24,10 @@ use crate::view::{DependencyCountsView, DependencyView, FlowView};
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AddedFlows {
     flows: Vec<AddedFlowView>,
+    /// The names that no worker of ours ever provided; absent when there are none, or when OPERATOR_UNKNOWN_JOBS is not
+    /// `warn`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
 }
 
 /// A job of a flow that was added.
@@ -65,7 +70,8 @@ pub(crate) async fn add(
     Body(body): Body,
 ) -> Result<Response, Problem> {
     let settings = app.settings();
-    let list = flows(&body, settings)?;
+    let mut list = flows(&body, settings)?;
+    let unknown = admit(&app, list.candidates()).await?;
     let producer = FlowProducer::new(app.redis())
         .with_max_jobs(settings.max_bulk_jobs)
         .with_max_data_bytes(settings.max_data_bytes);
@@ -76,7 +82,7 @@ pub(crate) async fn add(
         .first()
         .filter(|_| !list.is_list)
         .map(|root| format!("{above}/queues/{}/jobs/{}/flow", segment(&root.queue), segment(&root.id)));
-    let body = Json(AddedFlows { flows: added });
+    let body = Json(AddedFlows { flows: added, unknown });
     Ok(match location {
         Some(location) => (StatusCode::ACCEPTED, [(header::LOCATION, address(&location))], body).into_response(),
         None => (StatusCode::ACCEPTED, body).into_response(),

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::in_queue::offset;
 use super::{Answer, queues};
 use crate::app::App;
+use crate::catalogue::admit;
 use crate::input::{Body, Limit, NamedPath, NewSchedulerDocument, Offset, Order, Params, QueuePath, scheduler};
 use crate::openapi::{BodyProblems, InQueue, ParamProblems, QueueProblems};
 use crate::problem::{Code, FieldError, Problem, ProblemDocument};
@@ -67,6 +68,10 @@ pub(crate) struct Scheduled {
     next_job_id: String,
     /// Milliseconds until that is due.
     delay: u64,
+    /// The name of its jobs, when no worker of ours ever provided it; absent otherwise, or when OPERATOR_UNKNOWN_JOBS is
+    /// not `warn`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
 }
 
 /// What was found of schedulers that had stopped.
@@ -143,7 +148,8 @@ pub(crate) async fn get(State(app): State<App>, path: NamedPath) -> Answer<Sched
     )
 )]
 pub(crate) async fn upsert(State(app): State<App>, path: NamedPath, Body(body): Body) -> Answer<Scheduled> {
-    let wanted = scheduler(&body, app.settings())?;
+    let mut wanted = scheduler(&body, app.settings())?;
+    let unknown = admit(&app, vec![wanted.candidate(&path.name)]).await?;
     let queue: Queue = app.queue(path.queue);
     let pending = queue.upsert_scheduler(&path.name, &wanted.repeat, &wanted.template).await?;
     let pending = pending.ok_or_else(|| {
@@ -154,7 +160,7 @@ pub(crate) async fn upsert(State(app): State<App>, path: NamedPath, Body(body): 
         Problem::of_fields(Code::InvalidSchedule, vec![FieldError::new("repeat.endDate", message)])
     })?;
     app.register(&queue).await?;
-    Ok(Json(Scheduled { id: path.name, next_job_id: pending.id.into(), delay: pending.delay_ms }))
+    Ok(Json(Scheduled { id: path.name, next_job_id: pending.id.into(), delay: pending.delay_ms, unknown }))
 }
 
 /// Ends a scheduler and removes its pending job, unless that may run already.

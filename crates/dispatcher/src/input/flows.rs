@@ -7,6 +7,7 @@ use operator_queue::MAX_FLOW_JOBS;
 use super::body::one_or_many;
 use super::jobs::{Findings, check_count};
 use crate::ApiSettings;
+use crate::catalogue::Candidate;
 use crate::problem::{Code, Problem};
 
 /// The flows of a body.
@@ -28,6 +29,25 @@ pub(crate) fn flows(body: &[u8], settings: &ApiSettings) -> Result<FlowList, Pro
     }
     findings.finish()?;
     Ok(FlowList { flows, is_list })
+}
+
+impl FlowList {
+    /// All jobs of all trees as they meet what is known of their types.
+    pub(crate) fn candidates(&mut self) -> Vec<Candidate<'_>> {
+        let mut candidates = Vec::new();
+        for (position, flow) in self.flows.iter_mut().enumerate() {
+            let at = if self.is_list { format!("[{position}].") } else { String::new() };
+            gather(&mut candidates, at, flow);
+        }
+        candidates
+    }
+}
+
+fn gather<'a>(candidates: &mut Vec<Candidate<'a>>, at: String, flow: &'a mut FlowJob) {
+    for (position, child) in flow.children.iter_mut().enumerate() {
+        gather(candidates, format!("{at}children[{position}]."), child);
+    }
+    candidates.push(Candidate { at, name: &flow.name, data: flow.data.clone(), opts: &mut flow.opts });
 }
 
 fn count(flow: &FlowJob) -> usize {

@@ -5,10 +5,11 @@ use operator_core::{JobId, JobOptions, Json, NewJob};
 
 use super::body::one_or_many;
 use crate::ApiSettings;
+use crate::catalogue::Candidate;
 use crate::problem::{Code, FieldError, Problem};
 
 /// The most fields reported at once: a list of a thousand wrong jobs is explained by the first few.
-const MAX_ERRORS: usize = 20;
+pub(crate) const MAX_ERRORS: usize = 20;
 
 /// The jobs of a body.
 #[derive(Debug)]
@@ -44,6 +45,22 @@ pub(super) struct Findings<'a> {
     settings: &'a ApiSettings,
     too_large: Vec<FieldError>,
     invalid: Vec<FieldError>,
+}
+
+impl JobList {
+    /// The jobs as they meet what is known of their types.
+    pub(crate) fn candidates(&mut self) -> Vec<Candidate<'_>> {
+        let is_list = self.is_list;
+        let place = |position| if is_list { format!("[{position}].") } else { String::new() };
+        let jobs = self.jobs.iter_mut().enumerate();
+        jobs.map(|(position, NewJob { name, data, opts })| Candidate {
+            at: place(position),
+            name,
+            data: data.clone(),
+            opts,
+        })
+        .collect()
+    }
 }
 
 impl<'a> Findings<'a> {

@@ -8,6 +8,7 @@ mod worker;
 
 mod callbacks;
 mod cancel;
+mod catalogue;
 mod events;
 mod flows;
 mod jobs;
