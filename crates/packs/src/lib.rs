@@ -6,7 +6,9 @@ pub mod host;
 pub mod registry;
 pub mod rehearsal;
 
+pub mod library;
 pub mod manifest;
+pub mod provide;
 
 #[cfg(target_os = "linux")]
 pub mod command;

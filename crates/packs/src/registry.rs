@@ -82,6 +82,18 @@ impl Registry {
         self.executors.get(name).or(self.fallback.as_ref()).cloned()
     }
 
+    /// What is registered as `name`, the fallback aside.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Executor>> {
+        self.executors.get(name).cloned()
+    }
+
+    /// Whether there is something that runs every other name.
+    #[must_use]
+    pub fn has_fallback(&self) -> bool {
+        self.fallback.is_some()
+    }
+
     /// The registered names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.executors.keys().map(String::as_str)

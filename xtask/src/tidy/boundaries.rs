@@ -26,7 +26,7 @@ const BOUNDARIES: &[Boundary] = &[
         normal: &["core", "queue", "packs", "telemetry"],
         tests: &["store", "dispatcher"],
     },
-    Boundary { package: "operator-cli", normal: &["core", "queue", "telemetry"], tests: &[] },
+    Boundary { package: "operator-cli", normal: &["core", "packs", "queue", "telemetry"], tests: &[] },
     Boundary { package: "operator-testkit", normal: &["core"], tests: &[] },
     Boundary { package: "operator-conformance", normal: &["core", "queue", "testkit"], tests: &[] },
     Boundary { package: "operator-bench", normal: &["core", "queue", "testkit"], tests: &[] },

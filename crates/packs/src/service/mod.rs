@@ -57,6 +57,13 @@ pub struct ServiceSettings {
     pub public_url: Option<Url>,
 }
 
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connect_timeout: seconds(5), timeout: seconds(30), public_url: None }
+    }
+}
+
 impl ServiceSettings {
     /// Reads `OPERATOR_PUBLIC_URL` and takes the time limits from what `system.http` has; what is wrong the reader
     /// reports.
