@@ -4,8 +4,8 @@
 mod parts;
 
 use crate::api::{
-    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, packs,
-    queues, scheduler, schedulers, search, wait,
+    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance,
+    packs, queues, scheduler, schedulers, search, wait,
 };
 use crate::problem::ProblemDocument;
 use serde_json::Value;

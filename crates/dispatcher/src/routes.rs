@@ -10,8 +10,8 @@ use tower::Layer;
 use tower::util::MapRequestLayer;
 
 use crate::api::{
-    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance, packs,
-    queues, scheduler, schedulers, search, wait,
+    add, by_id, callback, cancel, change, deduplication, docs, events, flows, in_queue, insight, limits, maintenance,
+    packs, queues, scheduler, schedulers, search, wait,
 };
 use crate::app::App;
 use crate::{edge, gauges, key};
