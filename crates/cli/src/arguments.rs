@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     #[command(flatten)]
     Queues(QueueCommand),
+    /// Check packs, and print the schema of their manifests
+    #[command(subcommand)]
+    Pack(PackCommand),
     /// Ask a dispatcher or worker whether it is well; exit code 0 says yes
     Health {
         /// Where to ask [default: /health on PORT, then on HEALTH_PORT, of this machine]
@@ -32,9 +35,26 @@ pub(crate) enum Command {
     },
 }
 
+/// What works on packs. Only the list of those that workers have needs Redis.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackCommand {
+    /// Check a pack, or the packs in a folder, and print what a worker would register; exit code 1 says no
+    Check {
+        /// A folder with a pack.yaml, or a folder of such folders
+        folder: std::path::PathBuf,
+    },
+    /// Print the JSON Schema of pack.yaml
+    Schema,
+    /// List the packs that live workers have
+    List,
+}
+
 /// What works on the queues in Redis.
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueCommand {
+    /// What `pack list` does: it is the one of its kind that needs Redis
+    #[command(skip)]
+    Packs,
     /// Add one job, or with --stdin as many as there are lines
     Enqueue(Enqueue),
     /// Add a flow, or a list of flows, from a JSON file

@@ -24,6 +24,9 @@ pub(crate) enum Failure {
     /// Some jobs of a list were refused; each was named as it happened.
     #[error("{refused} of {asked} {what} were refused")]
     Partly { refused: usize, asked: usize, what: &'static str },
+    /// Packs that are not as they must be, each problem named before.
+    #[error("{0} to put in order")]
+    BadPacks(usize),
     /// There is no such job.
     #[error("queue {queue} has no job {id}")]
     NotFound { queue: String, id: String },
@@ -55,9 +58,12 @@ impl Failure {
             Self::Input { .. } => Exit::Usage,
             Self::Queue(QueueError::Redis(error)) => exit_of(error),
             Self::Silent { .. } => Exit::Unavailable,
-            Self::Queue(_) | Self::Partly { .. } | Self::NotFound { .. } | Self::Unwell { .. } | Self::Output(_) => {
-                Exit::Failed
-            }
+            Self::Queue(_)
+            | Self::BadPacks(_)
+            | Self::Partly { .. }
+            | Self::NotFound { .. }
+            | Self::Unwell { .. }
+            | Self::Output(_) => Exit::Failed,
         }
     }
 }

@@ -10,6 +10,7 @@ mod health;
 mod inspect;
 mod limits;
 mod many;
+mod pack;
 mod schedulers;
 
 mod failure;

@@ -6,10 +6,10 @@ use operator_core::settings::{Reader, vars};
 use operator_queue::{Queue, Redis, RedisConfig};
 use operator_telemetry::{LogFormat, LogStream, ProcessEnv, TelemetrySettings, init, log_older_names};
 
-use crate::arguments::{Arguments, Command, QueueCommand};
+use crate::arguments::{Arguments, Command, PackCommand, QueueCommand};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{change, enqueue, flow, health, inspect, limits, many, schedulers};
+use crate::{change, enqueue, flow, health, inspect, limits, many, pack, schedulers};
 
 /// Someone is waiting at a terminal: an unreachable Redis is said soon.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,6 +39,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = Output::new(arguments.json);
     match arguments.command {
         Command::Queues(command) => on_queues(command, output).await,
+        Command::Pack(PackCommand::List) => on_queues(QueueCommand::Packs, output).await,
+        Command::Pack(PackCommand::Check { folder }) => pack::check(&folder, &output),
+        Command::Pack(PackCommand::Schema) => pack::schema(),
         Command::Health { url } => health::run(url.as_ref(), Reader::new(&ProcessEnv), &output).await,
     }
 }
@@ -75,6 +78,7 @@ fn telemetry_settings(reader: &mut Reader<'_>) -> TelemetrySettings {
 async fn perform(session: &Session, command: QueueCommand) -> Result<(), Failure> {
     match command {
         QueueCommand::Enqueue(arguments) => enqueue::run(session, arguments).await,
+        QueueCommand::Packs => pack::list(session).await,
         QueueCommand::Queues => inspect::queues(session).await,
         QueueCommand::Jobs(arguments) => inspect::jobs(session, &arguments).await,
         QueueCommand::Job { queue, id } => inspect::job(session, &queue, &id).await,

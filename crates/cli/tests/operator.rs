@@ -276,3 +276,32 @@ fn health_is_yes_no_or_silence() {
     assert_eq!(code, Some(69), "{message}");
     assert!(message.contains(&free.to_string()), "{message}");
 }
+
+const INFRA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packs/infra-devops");
+
+/// Nothing of this asks Redis, so nothing is there.
+const NOWHERE: &str = "redis://127.0.0.1:1";
+
+#[test]
+fn a_pack_is_checked_and_shown_without_a_server() {
+    let packs = json(NOWHERE, &["pack", "check", INFRA], "");
+    assert_eq!((packs.len(), packs[0]["id"].as_str()), (1, Some("infra-devops")));
+    assert_eq!(packs[0]["jobTypes"]["infra.rollback_service"]["defaults"]["priority"], 1);
+    let text = operator(NOWHERE, &["pack", "check", INFRA], "").stdout;
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains("infra-devops@1.0.0") && text.contains("infra.test_job  command, attempts 1"), "{text}");
+    let schema = operator(NOWHERE, &["pack", "schema"], "").stdout;
+    assert_eq!(String::from_utf8_lossy(&schema), include_str!("../../../docs/pack.schema.json"));
+}
+
+#[test]
+fn a_bad_pack_is_named_with_its_lines_and_exit_code_1() {
+    let folder = std::env::temp_dir().join(format!("operator-cli-pack-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("pack.yaml"), "id: a\nversion: 1\njobtypes: {}\n").unwrap();
+    let output = operator(NOWHERE, &["pack", "check", folder.to_str().unwrap()], "");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("pack.yaml:2: version: ") && text.contains("pack.yaml:3: jobtypes: is not known"), "{text}");
+}

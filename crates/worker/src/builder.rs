@@ -1,10 +1,13 @@
 //! What a worker is to serve and to run, put together before it starts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use operator_core::{Failure, Job, Keep, QueueName};
+use operator_packs::service::ServiceSettings;
 use operator_packs::{Context, Registry, SystemSettings};
+use operator_queue::catalogue::Advertisement;
 use operator_queue::worker::{self, BackoffStrategy, RateLimit, WorkerOptions};
 use operator_queue::{QueueError, RedisConfig};
 use operator_telemetry::names;
@@ -12,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::handler::Jobs;
+use crate::packs::{self, PackSettings};
 use crate::{Settings, Worker, WorkerError};
 
 /// Served when no queue is named, as `QUEUE_NAME` says.
@@ -24,6 +28,8 @@ pub struct WorkerBuilder {
     /// Checked at the start, so that building needs no error handling.
     queues: Vec<String>,
     registry: Registry,
+    packs: PackSettings,
+    services: ServiceSettings,
 }
 
 impl WorkerBuilder {
@@ -33,6 +39,8 @@ impl WorkerBuilder {
             options: WorkerOptions::new([]),
             queues: Vec::new(),
             registry: Registry::with_system(SystemSettings::default()),
+            packs: PackSettings::none(),
+            services: ServiceSettings::default(),
         }
     }
 
@@ -43,6 +51,8 @@ impl WorkerBuilder {
             options: settings.options.clone(),
             queues: settings.options.queues.iter().map(ToString::to_string).collect(),
             registry: Registry::with_system(settings.system.clone()),
+            packs: settings.packs.clone(),
+            services: settings.services.clone(),
         }
     }
 
@@ -147,7 +157,22 @@ impl WorkerBuilder {
         })
     }
 
-    /// Adds whole packs, executors of other kinds, or a fallback for names that nobody registered.
+    /// Loads the pack in `folder`, or the packs in it.
+    #[must_use]
+    pub fn packs(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.packs.folders.folders.push(folder.into());
+        self.packs.folders.required = true;
+        self
+    }
+
+    /// Where packs find secrets, what confines their programs, how what the worker runs is published.
+    #[must_use]
+    pub fn pack_settings(mut self, change: impl FnOnce(&mut PackSettings)) -> Self {
+        change(&mut self.packs);
+        self
+    }
+
+    /// Adds executors of other kinds, or a fallback for names that nobody registered.
     #[must_use]
     pub fn with_job_types(mut self, register: impl FnOnce(&mut Registry)) -> Self {
         register(&mut self.registry);
@@ -157,6 +182,7 @@ impl WorkerBuilder {
     /// Connects and begins to claim.
     ///
     /// # Errors
+    /// [`WorkerError::Packs`] and [`WorkerError::CannotProvide`] when a pack cannot be used;
     /// [`WorkerError::Queue`] when a queue's name or a limit is not usable, or Redis cannot be reached or is not fit.
     ///
     /// # Panics
@@ -170,8 +196,11 @@ impl WorkerBuilder {
         for queue in &self.options.queues {
             names::start_counters(queue.as_str());
         }
+        let manifests = packs::register(&mut self.registry, &self.packs, &self.services)?;
+        let advert = packs::advert(&manifests, &self.registry, &self.options);
         let handler = Arc::new(Jobs::new(self.registry, &self.options));
         let running = worker::Worker::start(&self.redis, self.options.clone(), handler).await?;
-        Ok(Worker::new(running, &self.options))
+        let advertised = Advertisement::publish(running.redis(), advert, self.packs.advertise).await?;
+        Ok(Worker::new(running, advertised, &self.options))
     }
 }

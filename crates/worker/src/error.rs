@@ -3,6 +3,8 @@
 use std::io;
 
 use operator_core::settings::BadSettings;
+use operator_packs::manifest::BadManifest;
+use operator_packs::provide::CannotProvide;
 use operator_queue::{QueueError, RedisError};
 use operator_telemetry::{Exit, ListenError, TelemetryError};
 use thiserror::Error;
@@ -19,6 +21,16 @@ pub enum WorkerError {
     /// The health server has no socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Packs that are not as they must be.
+    #[error("packs cannot be used:\n{0}")]
+    Packs(#[from] BadManifest),
+    /// A job type that cannot be run here.
+    #[error(transparent)]
+    CannotProvide(#[from] CannotProvide),
+    /// Nothing to confine programs with.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Sandbox(#[from] operator_packs::sandbox::SandboxError),
     /// Redis cannot be used, or a queue's name.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -42,6 +54,9 @@ impl WorkerError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Settings(_) | Self::Telemetry(_) | Self::Listen(_) => Exit::Config,
+            Self::Packs(_) | Self::CannotProvide(_) => Exit::Config,
+            #[cfg(target_os = "linux")]
+            Self::Sandbox(_) => Exit::Config,
             Self::Queue(QueueError::Redis(RedisError::Unreachable { .. } | RedisError::Lost { .. })) => {
                 Exit::Unavailable
             }

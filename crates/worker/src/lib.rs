@@ -3,6 +3,7 @@
 mod run;
 
 mod builder;
+mod packs;
 mod worker;
 
 mod attempt;
@@ -15,6 +16,7 @@ mod settings;
 
 pub use builder::WorkerBuilder;
 pub use error::WorkerError;
+pub use packs::PackSettings;
 pub use run::run;
 pub use settings::Settings;
 pub use worker::Worker;

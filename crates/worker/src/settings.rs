@@ -11,8 +11,10 @@ use operator_queue::RedisConfig;
 use operator_queue::worker::{RateLimit, WorkerOptions};
 use operator_telemetry::{ListenSettings, TelemetrySettings};
 
+use crate::PackSettings;
+
 /// The variables a worker reads, in the order of the reference.
-const READ: [&Var; 33] = [
+const READ: [&Var; 39] = [
     &vars::REDIS_URL,
     &vars::REDIS_CA,
     &vars::OPERATOR_PREFIX,
@@ -37,6 +39,12 @@ const READ: [&Var; 33] = [
     &vars::OPERATOR_HTTP_CONNECT_TIMEOUT_MS,
     &vars::OPERATOR_HTTP_TIMEOUT_MS,
     &vars::OPERATOR_PUBLIC_URL,
+    &vars::OPERATOR_PACKS,
+    &vars::OPERATOR_SECRETS_DIR,
+    &vars::OPERATOR_SANDBOX_TMP,
+    &vars::OPERATOR_SANDBOX_READ,
+    &vars::OPERATOR_SANDBOX_UIDS,
+    &vars::OPERATOR_MAX_JOB_TYPES,
     &vars::HEALTH_PORT,
     &vars::OPERATOR_BIND,
     &vars::LOG_LEVEL,
@@ -61,6 +69,8 @@ pub struct Settings {
     pub system: SystemSettings,
     /// What the services of packs share.
     pub services: ServiceSettings,
+    /// What it runs besides.
+    pub packs: PackSettings,
     /// Where its health server listens.
     pub listen: ListenSettings,
     /// What it logs and traces.
@@ -83,6 +93,7 @@ impl Settings {
             drain_timeout: ms(&mut reader, &vars::OPERATOR_DRAIN_TIMEOUT_MS, 20_000, 0),
             services: ServiceSettings::read(&mut reader, &system),
             system,
+            packs: PackSettings::read(&mut reader),
             listen: ListenSettings::read(&mut reader, &vars::HEALTH_PORT, 9090),
             telemetry: TelemetrySettings::read(&mut reader),
             older_names: Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use metrics::Gauge;
 use operator_core::QueueName;
+use operator_queue::catalogue::Advertisement;
 use operator_queue::worker::{self, Drained, Status, WorkerOptions};
 use operator_queue::{Redis, RedisConfig};
 use operator_telemetry::names;
@@ -17,6 +18,7 @@ const MISSED_TURNS: u32 = 3;
 /// A running worker. Dropping it hands back what it runs; [`Worker::stop`] lets it finish first.
 pub struct Worker {
     running: worker::Worker,
+    advertised: Advertisement,
     patience: Duration,
     slots: Slots,
 }
@@ -28,11 +30,11 @@ impl Worker {
         WorkerBuilder::new(RedisConfig::new(redis_url))
     }
 
-    pub(crate) fn new(running: worker::Worker, options: &WorkerOptions) -> Self {
+    pub(crate) fn new(running: worker::Worker, advertised: Advertisement, options: &WorkerOptions) -> Self {
         let queues: Vec<_> = options.queues.iter().map(QueueName::as_str).collect();
         let name = options.name.as_deref().unwrap_or("unnamed");
         tracing::info!(queues = queues.join(","), slots = options.concurrency, name, "waiting for jobs");
-        Self { running, patience: patience(options), slots: Slots::open(options.concurrency) }
+        Self { running, advertised, patience: patience(options), slots: Slots::open(options.concurrency) }
     }
 
     /// What the worker is doing.
@@ -84,6 +86,9 @@ impl Worker {
     /// attempt.
     pub async fn stop(self, drain: Duration) -> Drained {
         let _slots = self.slots;
+        if let Err(error) = self.advertised.withdraw().await {
+            tracing::warn!(%error, "what this worker ran stays listed until its lease ends");
+        }
         self.running.stop(drain).await
     }
 }
