@@ -2,11 +2,12 @@
 //! more at a time than it allows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use operator_core::pack::{Mismatch, Schema};
-use operator_core::{Failure, Json};
+use operator_core::{Failure, FailureKind, Json};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -118,6 +119,9 @@ struct Checked {
     output: Option<Arc<Schema>>,
     /// One permit for each job that may run at a time.
     places: Option<Arc<Semaphore>>,
+    /// For jobs of producers that know nothing of the job type.
+    timeout: Option<Duration>,
+    not_retried: Arc<[String]>,
     executor: Arc<dyn Executor>,
 }
 
@@ -128,6 +132,8 @@ impl Checked {
             input: spec.input.clone(),
             output: spec.output.clone(),
             places: places.map(|count| Arc::new(Semaphore::new(count))),
+            timeout: spec.defaults.timeout_ms.filter(|ms| *ms > 0).map(Duration::from_millis),
+            not_retried: spec.defaults.not_retried.clone().into(),
             executor,
         }
     }
@@ -137,6 +143,8 @@ impl Executor for Checked {
     fn execute(&self, context: Context) -> BoxFuture<'static, Result<Json, Failure>> {
         let (places, output) = (self.places.clone(), self.output.clone());
         let (input, executor) = (self.input.clone(), Arc::clone(&self.executor));
+        let not_retried = Arc::clone(&self.not_retried);
+        let timeout = self.timeout.filter(|_| context.job().opts.timeout_ms.is_none());
         async move {
             let name = context.name().to_owned();
             fits(input.as_deref(), context.data(), || format!("the data does not fit `{name}`"))?;
@@ -148,12 +156,29 @@ impl Executor for Checked {
                 },
                 None => None,
             };
-            let result = executor.execute(context).await?;
+            let ended = match timeout {
+                None => executor.execute(context).await,
+                Some(limit) => tokio::time::timeout(limit, executor.execute(context))
+                    .await
+                    .unwrap_or_else(|_| Err(timed_out(limit))),
+            };
+            let result = ended.map_err(|failure| decided(failure, &not_retried))?;
             fits(output.as_deref(), &result, || format!("the result does not fit `{name}`"))?;
             Ok(result)
         }
         .boxed()
     }
+}
+
+fn timed_out(limit: Duration) -> Failure {
+    Failure::retryable(format!("timed out after {} ms", limit.as_millis())).with_code("timeout")
+}
+
+/// A failure after which the job type allows no attempt ends the job.
+fn decided(failure: Failure, not_retried: &[String]) -> Failure {
+    let is_last = failure.code.as_ref().is_some_and(|code| not_retried.contains(code));
+    let ends = is_last && failure.kind == FailureKind::Retryable;
+    if ends { Failure { kind: FailureKind::Unrecoverable, ..failure } } else { failure }
 }
 
 fn fits(schema: Option<&Schema>, document: &Json, what: impl FnOnce() -> String) -> Result<(), Failure> {
@@ -170,7 +195,6 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use operator_core::FailureKind;
     use serde_json::{Value, json};
 
     use super::*;
@@ -244,6 +268,24 @@ mod tests {
         let results = futures::future::join_all((0..6).map(|n| run(&executor, json!({"n": n})))).await;
         assert!(results.iter().all(Result::is_ok));
         assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_says_nothing_of_limits_has_those_of_its_type() {
+        let spec = |executor| {
+            let mut checked = checked(executor, None);
+            checked.timeout = Some(Duration::from_millis(50));
+            checked.not_retried = ["gone".to_owned()].into();
+            checked
+        };
+        let endless = spec(Arc::new(|_: Context| futures::future::pending()));
+        let failure = run(&endless, json!({"n": 1})).await.unwrap_err();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Retryable, "timed out after 50 ms"));
+        for (code, kind) in [("gone", FailureKind::Unrecoverable), ("busy", FailureKind::Retryable)] {
+            let failing =
+                spec(Arc::new(move |_: Context| async move { Err(Failure::retryable("no").with_code(code)) }));
+            assert_eq!(run(&failing, json!({"n": 1})).await.unwrap_err().kind, kind);
+        }
     }
 
     #[tokio::test]

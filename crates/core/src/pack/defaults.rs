@@ -55,7 +55,20 @@ impl Defaults {
         opts.backoff = opts.backoff.take().or_else(|| self.backoff.clone());
         opts.remove_on_complete = opts.remove_on_complete.or(self.remove_on_complete);
         opts.remove_on_fail = opts.remove_on_fail.or(self.remove_on_fail);
+        opts.timeout_ms = opts.timeout_ms.or(limit(self.timeout_ms));
+        opts.heartbeat_timeout_ms = opts.heartbeat_timeout_ms.or(limit(self.heartbeat_timeout_ms));
+        if opts.expires_at_ms.is_none() {
+            opts.ttl_ms = opts.ttl_ms.or(limit(self.ttl_ms));
+        }
+        if opts.not_retried.is_empty() {
+            opts.not_retried.clone_from(&self.not_retried);
+        }
     }
+}
+
+/// A manifest says with 0 that there is no limit.
+fn limit(ms: Option<u64>) -> Option<u64> {
+    ms.filter(|ms| *ms > 0)
 }
 
 #[cfg(test)]
@@ -65,7 +78,8 @@ mod tests {
     #[test]
     fn what_a_caller_says_goes_before_what_the_job_type_says() {
         let defaults: Defaults = serde_json::from_str(
-            r#"{"attempts":3,"priority":"high","backoff":100,"removeOnComplete":5,"removeOnFail":true}"#,
+            r#"{"attempts":3,"priority":"high","backoff":100,"removeOnComplete":5,"removeOnFail":true,
+                "timeoutMs":9,"ttlMs":8,"heartbeatTimeoutMs":0,"notRetried":["gone"]}"#,
         )
         .unwrap();
         let mut silent = JobOptions::default();
@@ -73,7 +87,10 @@ mod tests {
         assert_eq!((silent.attempts, silent.priority.get(), silent.backoff), (3, 10, Some(Backoff::fixed(100))));
         assert_eq!((silent.remove_on_complete, silent.remove_on_fail), (Some(Keep::count(5)), Some(Keep::Nothing)));
 
-        let said = r#"{"attempts":1,"priority":7,"backoff":5,"removeOnComplete":false,"removeOnFail":false}"#;
+        assert_eq!((silent.timeout_ms, silent.ttl_ms, silent.heartbeat_timeout_ms), (Some(9), Some(8), None));
+        assert_eq!(silent.not_retried, ["gone"]);
+
+        let said = r#"{"timeoutMs":1,"expiresAt":1700000000000,"notRetried":["lost"],"attempts":1,"priority":7,"backoff":5,"removeOnComplete":false,"removeOnFail":false}"#;
         let said: JobOptions = serde_json::from_str(said).unwrap();
         let mut completed = said.clone();
         defaults.complete(&mut completed);

@@ -1,8 +1,8 @@
 //! Runs jobs with programs in any language.
 //!
 //! A [`Command`] is the executor of one job type: it starts the program in a [`Sandbox`], or takes one that waits for its
-//! next job, tells it the job and does what it says. The protocol is in [`message`], one conversation in [`talk`], what its
-//! end means in [`outcome`]; what holds the program is left to the sandbox.
+//! next job, tells it the job and does what it says. The protocol is in `message`, one conversation in `talk`, what its
+//! end means in `outcome`; what holds the program is left to the sandbox.
 
 mod bounds;
 mod job_program;

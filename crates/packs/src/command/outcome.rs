@@ -28,6 +28,9 @@ pub const EXIT_WAIT: Duration = Duration::from_secs(30);
 /// How often a program may put one attempt off before that counts as its failure.
 const MAX_PAUSES: u32 = 100;
 
+/// The longest code of a failure: a word.
+const MAX_CODE_BYTES: usize = 100;
+
 /// The longest message of a failure: what was meant for people, not an output.
 const MAX_MESSAGE_BYTES: usize = 2000;
 
@@ -72,7 +75,8 @@ impl Inner {
             return put_off(context, Duration::from_millis(ms), message).await;
         }
         let failure = if told.is_final { Failure::unrecoverable(message) } else { Failure::retryable(message) };
-        Failure { code: told.code, ..failure.at(stack) }
+        let code = told.code.map(|code| Excerpt(&self.redactor.text(&code), MAX_CODE_BYTES).to_string());
+        Failure { code, ..failure.at(stack) }
     }
 
     async fn exited(&self, context: &Context, exit: Exit, stack: Vec<String>) -> Failure {

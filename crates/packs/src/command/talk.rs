@@ -178,7 +178,7 @@ impl<'a> Talk<'a> {
                 let queue = queue.as_deref().unwrap_or(self.context.queue());
                 self.context.add_child(queue, *child).await?;
             }
-            Message::Heartbeat => {}
+            Message::Heartbeat => self.context.heartbeat(),
             Message::End(End::Result(result)) => {
                 if result.as_str().len() > self.bounds.result_bytes {
                     let most = self.bounds.result_bytes >> 10;

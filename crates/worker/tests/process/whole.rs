@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use operator_core::settings::{Secret, vars};
 use operator_core::{JobOptions, Json, NewJob, QueueName};
-use operator_dispatcher::{ApiSettings, Dispatcher, Settings};
+use operator_dispatcher::{ApiSettings, Dispatcher, Settings, UnknownJobs};
 use operator_queue::{Queue, Redis, RedisConfig};
 use operator_store::{RecordFilter, Store, StoreConfig};
 use operator_telemetry::{Exit, Identity, ListenSettings, Metrics};
@@ -42,6 +42,8 @@ impl Archive {
                 max_bulk_jobs: 1000,
                 max_wait: Duration::from_secs(20),
                 max_event_streams: 10,
+                unknown_jobs: UnknownJobs::Warn,
+                catalogue_max_age: Duration::from_secs(5),
             },
             archive_interval: Duration::from_millis(200),
         };
