@@ -11,6 +11,7 @@ mod guardian;
 mod http;
 mod interrupt;
 mod jobs;
+mod packs;
 mod port;
 mod producer;
 mod redis;
@@ -28,6 +29,7 @@ use crate::failure::{Failure, Result};
 use folder::Folder;
 use follow::Watch;
 use interrupt::Interrupt;
+use packs::Packs;
 use producer::Producer;
 use stack::Stack;
 
@@ -62,8 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn work(options: &Options, interrupt: &Interrupt, folder: &Folder, stack: &mut Stack) -> Result<()> {
     let programs = services::build(stack, interrupt)?;
     let redis_url = redis::provide(stack, folder, interrupt)?;
-    let services = services::start(stack, folder, &programs, &redis_url, interrupt)?;
-    let jobs = jobs::make(&services)?;
+    let packs = Packs::find()?;
+    let services = services::start(stack, folder, &programs, &packs, &redis_url, interrupt)?;
+    let jobs = [packs.jobs(&services), jobs::make(&services)?].concat();
     let producer = Producer::choose(&programs, &redis_url)?;
     let watch = Watch::begin(&services, jobs.len())?;
     producer.add(&jobs, stack, interrupt)?;

@@ -61,7 +61,7 @@ pub mod vars {
         OPERATOR_HTTP_MAX_BODY_BYTES "OPERATOR_HTTP_MAX_BODY_BYTES" = "65536", "How much of a response body system.http keeps in its result, 0 to 16777216.";
         OPERATOR_HTTP_CONNECT_TIMEOUT_MS "OPERATOR_HTTP_CONNECT_TIMEOUT_MS" = "5000", "How long system.http and calls of services wait for a connection, name look-up and TLS included, 1 to 600000.";
         OPERATOR_HTTP_TIMEOUT_MS "OPERATOR_HTTP_TIMEOUT_MS" = "30000", "How long one system.http attempt or one call of a service may take in all, redirects and body included, 1 to 3600000.";
-        OPERATOR_PUBLIC_URL "OPERATOR_PUBLIC_URL" = "none", "Where services reach the dispatcher, such as https://operator.example.com: what takes a job over calls back there.";
+        OPERATOR_PUBLIC_URL "OPERATOR_PUBLIC_URL" = "none", "The URL under which services reach the dispatcher: a service that takes a job over calls back there.";
         OPERATOR_PACKS "OPERATOR_PACKS" = "./packs, which need not be there", "The packs a worker loads: folders, separated by commas, each a pack or a folder of packs.";
         OPERATOR_SANDBOX_TMP "OPERATOR_SANDBOX_TMP" = "the system's folder for temporary files", "Where commands get the folder that each of them has of its own.";
         OPERATOR_SANDBOX_READ "OPERATOR_SANDBOX_READ" = "none: the system's programs and libraries alone", "Absolute paths, separated by colons, that every command may read and execute besides the system's: interpreters in unusual places.";

@@ -13,6 +13,7 @@ use super::child::wait_for;
 use super::folder::Folder;
 use super::http;
 use super::interrupt::Interrupt;
+use super::packs::Packs;
 use super::port;
 use super::stack::Stack;
 use crate::failure::{Failure, Result};
@@ -92,6 +93,7 @@ pub(super) fn start(
     stack: &mut Stack,
     folder: &Folder,
     programs: &Programs,
+    packs: &Packs,
     redis_url: &str,
     interrupt: &Interrupt,
 ) -> Result<Services> {
@@ -115,6 +117,7 @@ pub(super) fn start(
         let port = port::usual_or_free(&name, first_health_port.saturating_add(index))?;
         let mut worker = command(&programs.worker)?;
         worker.env(vars::HEALTH_PORT.name, port.to_string()).env(vars::OPERATOR_WORKER_NAME.name, &name);
+        packs.give_to(&mut worker, &[base_url(dispatcher_port), base_url(first_health_port)], &logs);
         stack.start_service(&name, worker.env(vars::QUEUE_NAME.name, QUEUE), &logs)?;
         workers.push(base_url(port));
     }
