@@ -21,7 +21,7 @@ impl Output {
 
     /// Prints `value` as JSON, or else what `text` makes.
     pub(crate) fn print(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<()> {
-        let line = if self.json { serde_json::to_string(value)? } else { text() };
+        let line = if self.json { json_line(value)? } else { text() };
         writeln!(io::stdout().lock(), "{line}")
     }
 
@@ -34,12 +34,17 @@ impl Output {
     ) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         if self.json {
-            return values.iter().try_for_each(|value| writeln!(stdout, "{}", serde_json::to_string(value)?));
+            return values.iter().try_for_each(|value| writeln!(stdout, "{}", json_line(value)?));
         }
         let rows: Vec<[String; N]> =
             std::iter::once(columns.map(str::to_uppercase)).chain(values.iter().map(row)).collect();
         stdout.write_all(aligned(&rows).as_bytes())
     }
+}
+
+/// JSON that was passed through as text may have line breaks, which in JSON stand between its parts only.
+fn json_line(value: &impl Serialize) -> io::Result<String> {
+    Ok(serde_json::to_string(value)?.replace(['\n', '\r'], " "))
 }
 
 /// Rows with each column as wide as its widest cell.

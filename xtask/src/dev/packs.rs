@@ -32,7 +32,7 @@ impl Packs {
         let is_users = setting(&vars::OPERATOR_PACKS)?.is_some();
         let is_usual = cfg!(target_os = "linux") && !is_users;
         let is_there = |program: &&str| PLACES.iter().any(|place| Path::new(place).join(program).is_file());
-        let can_run = |(_, programs): &&(&str, &[&str])| is_usual && programs.iter().all(|program| is_there(program));
+        let can_run = |(_, programs): &&(&str, &[&str])| is_usual && programs.iter().all(&is_there);
         Ok(Self { names: NEEDED.iter().filter(can_run).map(|(name, _)| *name).collect(), is_users })
     }
 

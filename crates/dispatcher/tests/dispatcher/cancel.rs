@@ -62,7 +62,7 @@ async fn the_jobs_below_go_with_it_when_that_is_asked_for() {
     let api = &world.dispatcher;
     let flow = json!({"name": "p", "queueName": "q", "children": [{"name": "c", "queueName": "other"}]});
     let added = api.post("/flows", flow).await.json();
-    let id = added["id"].as_str().or_else(|| added[0]["id"].as_str()).unwrap().to_owned();
+    let id = added["flows"][0]["id"].as_str().unwrap().to_owned();
     let answer = api.post(&format!("/queues/q/jobs/{id}/cancel"), json!({"children": true})).await;
     assert_eq!((answer.status, &answer.json()["children"]), (200, &1.into()));
     let tree = api.read(&format!("/queues/q/jobs/{id}/flow")).await;

@@ -10,6 +10,11 @@ use crate::harness::World;
 
 /// A live worker with the job type `ship.order` in a version of the pack `ship`.
 async fn worker(world: &World, name: &str, version: &str) -> Advertisement {
+    publish(world, name, "ship", version).await
+}
+
+/// A live worker with that job type in a version of a pack.
+pub(crate) async fn publish(world: &World, name: &str, pack: &str, version: &str) -> Advertisement {
     let redis = Redis::connect(&RedisConfig::new(world.redis.url())).await.unwrap();
     let input = json!({
         "type": "object", "required": ["id"], "additionalProperties": false,
@@ -22,7 +27,7 @@ async fn worker(world: &World, name: &str, version: &str) -> Advertisement {
         defaults: serde_json::from_value(defaults).unwrap(),
         ..JobTypeInfo::default()
     };
-    let pack = json!({"id": "ship", "version": version, "name": "Shipping", "dependsOn": ["base *"]});
+    let pack = json!({"id": pack, "version": version, "name": "Shipping", "dependsOn": ["base *"]});
     let mut pack: PackInfo = serde_json::from_value(pack).unwrap();
     pack.job_types.insert("ship.order".to_owned(), info);
     let advert = Advert {

@@ -3,6 +3,7 @@
 use operator_testkit::eventually;
 use serde_json::json;
 
+use crate::catalogue::publish;
 use crate::harness::World;
 
 #[tokio::test]
@@ -29,6 +30,7 @@ async fn every_described_get_is_really_served() {
     let put = world.dispatcher.request("PUT", "/queues/default/schedulers/known").json(repeat);
     assert_eq!(put.send().await.status, 200);
     world.dispatcher.add_one("default", "echo", json!({"deduplication": {"id": "known"}})).await;
+    let _worker = publish(&world, "w", "known", "1.0.0").await;
     let mut asked = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         if operations.get("get").is_some() {
