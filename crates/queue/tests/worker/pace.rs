@@ -141,10 +141,11 @@ async fn slots_are_added_and_taken_away_while_jobs_run() {
 async fn a_wake_up_is_passed_on(disable: impl AsyncFnOnce(Worker) -> Option<Worker>) {
     let rig = Rig::start().await;
     let first = rig.worker_with(sleepy(&rig, "first", 1)).await;
-    let asleep = async |count: i64| {
+    // Each worker waits for jobs and, by itself, for notices that one is to be stopped.
+    let asleep = async |workers: i64| {
         eventually("sleepers", async || {
             let clients = rig.raw.info("clients").await;
-            (clients["blocked_clients"].parse::<i64>().unwrap() == count).then_some(())
+            (clients["blocked_clients"].parse::<i64>().unwrap() == 2 * workers).then_some(())
         })
         .await;
     };

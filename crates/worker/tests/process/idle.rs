@@ -22,7 +22,7 @@ async fn an_idle_worker_makes_fewer_than_two_commands_a_second() {
         .await;
     };
     client.reset_stats().await;
-    turns(1).await;
+    turns(2).await;
     client.reset_stats().await;
     let started = Instant::now();
     turns(3).await;
